@@ -1,0 +1,125 @@
+"""What reaches a service, before it is a `Message`, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chassis.decision import Refused
+    from chassis.profile import Envelope
+
+
+class Settled(StrEnum):
+    """How a message ended (reliability.md, Settling a message)."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    IGNORED = "ignored"
+    PARKED = "parked"
+    REFUSED = "refused"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message as the broker delivered it, kept whole for the parking lot.
+
+    Attributes:
+        body: The bytes as received.
+        content_type: The AMQP property, or None.
+        headers: Headers as received; only whitelisted ones are ever read.
+        routing_key: The four words; for messages through the organisation's own exchange, from its header.
+        queue: The queue that it came from.
+        own: True where it came through the organisation's own exchange (a tell, a retry).
+        attempts: How often it was tried before.
+    """
+
+    body: bytes
+    routing_key: str
+    queue: str
+    content_type: str | None = None
+    headers: Mapping[str, object] = field(default_factory=dict)
+    own: bool = False
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A delivery that was admitted: its envelope turned back to own ids and its data opened."""
+
+    delivery: Delivery
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An HTTP command.
+
+    Attributes:
+        name: The command's handler.
+        data: JSON, loaded by the handler's schema.
+        mark: Hash of organisation, person, route and idempotency key; the message's id.
+        body_hash: Keyed hash of the body: the same mark with another body is a conflict (409).
+        path: Named parts of the route.
+        person: Staff id behind the token.
+        roles: The token's roles.
+    """
+
+    name: str
+    data: Any
+    mark: str
+    body_hash: str
+    path: Mapping[str, str] = field(default_factory=dict)
+    person: str | None = None
+    roles: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A timer of an aggregate that is due; its message id hashes aggregate, name and due time."""
+
+    aggregate: str
+    id: str
+    name: str
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How an effect went; its message id derives from the effect's key and outcome."""
+
+    aggregate: str
+    id: str
+    name: str
+    key: str
+    data: Mapping[str, Any]
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one incoming thing.
+
+    Attributes:
+        settled: How it ended.
+        aggregate_id: The aggregate that it named; None where that far it did not come.
+        state: The aggregate as it now stands; None where there is none.
+        version: The aggregate's version as it now stands.
+        created: True where this message created the aggregate.
+        refusal: Why it was refused; None otherwise.
+        errors: marshmallow's messages by field, where the data broke its schema.
+    """
+
+    settled: Settled
+    aggregate_id: str | None = None
+    state: Any = None
+    version: int = 0
+    created: bool = False
+    refusal: Refused | None = None
+    errors: Mapping[str, Any] | None = None
