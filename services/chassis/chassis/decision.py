@@ -411,6 +411,7 @@ class Organisation:
         assessor: Code of the organisation that assesses for this home; None where it is no home.
         reads: For guests, routing words (``offering.published``) of events to all that its mailbox takes.
         municipality: Code of the municipality where it is.
+        technical: Staff id that hears of refused events.
         remind_working_days: No answer to a referral: remind after so many.
         escalate_working_days: … escalate after so many.
         expire_working_days: … expire after so many.
@@ -424,6 +425,7 @@ class Organisation:
     assessor: str | None = None
     reads: tuple[str, ...] = ()
     municipality: str | None = None
+    technical: str | None = None
     remind_working_days: int = 3
     escalate_working_days: int = 7
     expire_working_days: int = 14
