@@ -1,0 +1,44 @@
+# Every target does the same set-up first, so that each works as the first command in a fresh clone.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := services/chassis services/intake services/assessment services/catalogue services/referral services/notify \
+	deploy/console
+
+.PHONY: setup demo up down test check lock contract clean
+.DEFAULT_GOAL := setup
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock $(addsuffix /pyproject.toml,$(PACKAGES)) deploy/setup/setup.sh
+	@PYTHON="$(PYTHON)" sh deploy/setup/setup.sh $(PACKAGES)
+
+demo: setup ## One working day of the region on real parts. DATA=folder adds the full vocabulary and the offerings in it.
+	@$(BIN)/viisikko demo $(if $(DATA),--data "$(DATA)")
+
+up: setup ## Start the network of deploy/network.toml on this machine.
+	@$(BIN)/viisikko up
+
+down: setup ## Stop it.
+	@$(BIN)/viisikko down
+
+test: setup ## All tests, on a private broker and store.
+	@$(BIN)/python -m pytest
+
+check: setup ## Style, types, who imports whom, and whether the generated files are fresh.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/viisikko contract build --check
+
+contract: setup ## Write the generated files under deploy/ anew.
+	@$(BIN)/viisikko contract build
+
+lock: setup ## Pin the newest versions that requirements.in allows, with hashes and without addresses.
+	@$(BIN)/pip install -q uv
+	@$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		requirements.in -o requirements.lock
+
+clean: ## Remove what set-up and runs have made.
+	@rm -rf .venv .viisikko

@@ -1,0 +1,1 @@
+"""The viisikko command: runs, feeds and watches the network."""

@@ -1,0 +1,1 @@
+"""Assessment: finds skills in a client's own words and keeps the plan."""

@@ -1,0 +1,1 @@
+"""Catalogue: keeps the whole network's offerings and matches them to plans."""

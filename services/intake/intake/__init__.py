@@ -1,0 +1,1 @@
+"""Intake: registers clients and keeps the person behind the reference."""

@@ -1,0 +1,1 @@
+"""Notify: carries events into people's tools and keeps the directory of staff."""

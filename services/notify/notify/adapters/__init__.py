@@ -1,0 +1,1 @@
+"""To the outside: letters as text, and the mail server."""
