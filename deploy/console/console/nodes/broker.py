@@ -1,0 +1,217 @@
+"""A private RabbitMQ node from Debian's package: own ports, cookie, epmd and folder, never the system's."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from console.nodes.ports import free_port
+from console.nodes.processes import NotReady, Process
+
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+"""Debian's start script itself; the one in /usr/sbin would change to the system's user and folder."""
+
+OPERATOR = "operator"
+START_SECONDS = 90
+
+
+def password_hash(password: str) -> str:
+    """The hash that RabbitMQ's definitions take: base64 of salt and SHA-256 (its ``rabbit_password_hashing_sha256``)."""
+    salt = secrets.token_bytes(4)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    amqp: int
+    management: int
+    distribution: int
+    epmd: int
+
+
+class RabbitNode:
+    """One private node. Data, ports and passwords stay the same across restarts."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str = "viisikko",
+        plugins: Sequence[str] = ("rabbitmq_management",),
+        definitions: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Describe the node.
+
+        Args:
+            folder: Everything of it is kept there; made where missing.
+            name: First part of the node's name.
+            plugins: Plugins to enable.
+            definitions: RabbitMQ definitions (users, vhosts, queues, …) that are loaded at every start, besides the
+                operator and the vhost ``/``.
+        """
+        self.folder = folder.absolute()
+        self._name = name
+        self._plugins = plugins
+        self._definitions = definitions or {}
+        self._ports = _Ports(free_port(), free_port(), free_port(), free_port())
+        self.password = secrets.token_urlsafe(24)
+        self._epmd: Process | None = None
+        self._node: Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the node itself."""
+        return self._process().pid
+
+    @property
+    def management(self) -> str:
+        """Base address of the management API."""
+        return f"http://127.0.0.1:{self._ports.management}"
+
+    def uri(self, user: str = OPERATOR, password: str | None = None, vhost: str = "/") -> str:
+        """AMQP address for a user; by default the operator's."""
+        secret = quote(self.password if password is None else password, safe="")
+        return f"amqp://{quote(user, safe='')}:{secret}@127.0.0.1:{self._ports.amqp}/{quote(vhost, safe='')}"
+
+    def client(self) -> httpx.Client:
+        """A client of the management API as the operator."""
+        return httpx.Client(base_url=self.management, auth=(OPERATOR, self.password), timeout=30)
+
+    def start(self) -> None:
+        """Start the node and wait until it serves.
+
+        Raises:
+            NotReady: Debian's package is absent, or the node did not come up; the text names its log.
+        """
+        if not SERVER.exists():
+            raise NotReady("RabbitMQ is not installed: run make setup, or apt-get install rabbitmq-server")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._write_files()
+        environment = self._environment()
+        self._epmd = Process(
+            "epmd",
+            [shutil.which("epmd") or "epmd", "-port", str(self._ports.epmd), "-address", "127.0.0.1"],
+            folder=self.folder,
+            environment=environment,
+        )
+        self._epmd.start()
+        self._node = Process("broker", [str(SERVER)], folder=self.folder, environment=environment, stop_seconds=40)
+        self._node.start()
+        self._node.wait_ready(self._serves, seconds=START_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the node in good order, then its epmd."""
+        for process in (self._node, self._epmd):
+            if process:
+                process.stop()
+
+    def kill(self) -> None:
+        """End the node at once (-9); its data stays."""
+        self._process().kill()
+        if self._epmd:
+            self._epmd.kill()
+
+    def restart(self) -> None:
+        """Stop and start with the same data and ports."""
+        self.stop()
+        self.start()
+
+    def _process(self) -> Process:
+        if self._node is None:
+            raise NotReady("the broker is not running; start it first")
+        return self._node
+
+    def _serves(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self._ports.amqp), timeout=1):
+                pass
+            with self.client() as client:
+                # The operator is declared with the definitions, so this also says that they are loaded.
+                return client.get("/api/overview").is_success
+        except (OSError, httpx.HTTPError):
+            return False
+
+    def _environment(self) -> dict[str, str]:
+        folder = str(self.folder)
+        return {
+            # The Erlang programs read HOME for their cookie; the folder keeps it away from the user's own.
+            "HOME": folder,
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "LANG": "C.UTF-8",
+            "ERL_EPMD_PORT": str(self._ports.epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"{self._name}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._ports.distribution),
+            "RABBITMQ_MNESIA_BASE": f"{folder}/data",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+            "RABBITMQ_GENERATED_CONFIG_DIR": f"{folder}/generated",
+            "RABBITMQ_CONF_ENV_FILE": f"{folder}/absent.conf",
+            # The start script then becomes the node, instead of starting it as a child that could outlive it.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            # Two schedulers that do not spin, and distribution on the loopback address only.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none "
+                "-kernel inet_dist_use_interface {127,0,0,1}"
+            ),
+        }
+
+    def _write_files(self) -> None:
+        cookie = self.folder / ".erlang.cookie"
+        if not cookie.exists():
+            cookie.touch(mode=0o600)
+            cookie.write_text(secrets.token_hex(20))
+        # Erlang refuses a cookie that others may read.
+        cookie.chmod(0o400)
+        (self.folder / "enabled_plugins").write_text(f"[{','.join(self._plugins)}].\n")
+        definitions = self.folder / "definitions.json"
+        definitions.touch(mode=0o600)
+        definitions.write_text(json.dumps(self._all_definitions()))
+        (self.folder / "rabbitmq.conf").write_text(self._configuration())
+
+    def _configuration(self) -> str:
+        return "\n".join(
+            (
+                f"listeners.tcp.local = 127.0.0.1:{self._ports.amqp}",
+                "management.tcp.ip = 127.0.0.1",
+                f"management.tcp.port = {self._ports.management}",
+                f"load_definitions = {self.folder}/definitions.json",
+                "log.console = true",
+                "log.console.level = warning",
+                "vm_memory_high_watermark.absolute = 400MB",
+                "disk_free_limit.absolute = 50MB",
+                # The default log of 512 MB for each quorum queue's node would be held in memory.
+                "raft.wal_max_size_bytes = 16777216",
+                "collect_statistics_interval = 10000",
+                "heartbeat = 20",
+                "",
+            )
+        )
+
+    def _all_definitions(self) -> dict[str, Any]:
+        operator = {
+            "name": OPERATOR,
+            "password_hash": password_hash(self.password),
+            "hashing_algorithm": "rabbit_password_hashing_sha256",
+            "tags": ["administrator"],
+        }
+        everything = {"user": OPERATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+        own = {name: list(values) for name, values in self._definitions.items()}
+        own["users"] = [operator, *own.get("users", [])]
+        own["permissions"] = [everything, *own.get("permissions", [])]
+        own["vhosts"] = [{"name": "/"}, *(v for v in own.get("vhosts", []) if v["name"] != "/")]
+        return own

@@ -1,0 +1,84 @@
+"""An SMTP sink that keeps mails as Maildir, as a process of its own: ``python -m console.nodes.mail PORT FOLDER``."""
+
+from __future__ import annotations
+
+import mailbox
+import signal
+import socket
+import sys
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Mailbox
+
+from console.nodes.ports import free_port
+from console.nodes.processes import Process
+
+START_SECONDS = 20
+
+
+class MailSink:
+    """One sink."""
+
+    def __init__(self, folder: Path) -> None:
+        """Describe the sink; mails go to ``<folder>/maildir``."""
+        self.folder = folder.absolute()
+        self.port = free_port()
+        self._process: Process | None = None
+
+    @property
+    def uri(self) -> str:
+        """Address for the notify service."""
+        return f"smtp://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start the sink and wait until it serves.
+
+        Raises:
+            NotReady: It did not come up; the text names its log.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "console.nodes.mail", str(self.port), str(self.folder / "maildir")]
+        self._process = Process("mail", command, folder=self.folder)
+        self._process.start()
+        self._process.wait_ready(self._serves, seconds=START_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the sink."""
+        if self._process:
+            self._process.stop()
+
+    def mails(self) -> list[mailbox.MaildirMessage]:
+        """Every mail that has come."""
+        folder = self.folder / "maildir"
+        return list(mailbox.Maildir(folder, create=False)) if folder.exists() else []
+
+    def _serves(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return True
+        except OSError:
+            return False
+
+
+class _Keeper(Mailbox):
+    """Keeps each mail; aiosmtpd's own keeper, which drops the connection's details."""
+
+    def prepare_message(self, _session: Any, envelope: Any) -> Any:
+        """The mail as it was sent."""
+        return message_from_bytes(envelope.content, mailbox.MaildirMessage)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    port, folder = int(sys.argv[1]), sys.argv[2]
+    controller = Controller(_Keeper(folder), hostname="127.0.0.1", port=port)
+    controller.start()
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    controller.stop()
+
+
+if __name__ == "__main__":
+    main()
