@@ -69,6 +69,7 @@ class Order:
         path: Named parts of the route.
         person: Staff id behind the token.
         roles: The token's roles.
+        traceparent: W3C trace context of the request, or None.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Order:
     path: Mapping[str, str] = field(default_factory=dict)
     person: str | None = None
     roles: frozenset[str] = frozenset()
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +94,21 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How an effect went; its message id derives from the effect's key and outcome."""
+    """How an effect went; its message id derives from the effect's id and outcome.
+
+    Attributes:
+        aggregate: Kind of the aggregate that asked for it.
+        id: Its id.
+        name: The effect's name.
+        effect: Id of the effect's document, which goes away with the result.
+        data: The effect's own data, and what the adapter returned.
+        failed: True where it was given up.
+    """
 
     aggregate: str
     id: str
     name: str
-    key: str
+    effect: str
     data: Mapping[str, Any]
     failed: bool = False
 

@@ -1,0 +1,260 @@
+"""Keys and what is done with them: sealing for a destination, references, encrypted fields, derived ids, tokens."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from chassis.reasons import Reason, Unacceptable
+
+ALGORITHM = "ECDH-ES"
+ENCRYPTION = "A256GCM"
+MAX_SEALED = 96 * 1024
+"""Characters of a compact JWE at the most: an event's 64 KiB bound it long before."""
+
+_NOT_OURS = "is sealed for another organisation or with a key that is no longer held"
+_CHANGED = "was changed, or belongs to another event"
+
+OWN = "c."
+"""How an own client id begins; such an id never leaves its organisation."""
+
+PAIR = "r."
+"""How a pair's reference begins."""
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_REFERENCE_LENGTH = 7
+
+
+def generate_key(organisation: str) -> dict[str, Any]:
+    """A new private X25519 key as JWK; its ``kid`` names the organisation and hashes the key (RFC 7638)."""
+    key = OKPKey.generate_key("X25519")
+    members = dict(key.as_dict(private=True))
+    return members | {"kid": f"{organisation}.{key.thumbprint()[:16]}", "use": "enc"}
+
+
+def public_part(private: Mapping[str, Any]) -> dict[str, Any]:
+    """What others may know of a private JWK."""
+    return {name: value for name, value in private.items() if name != "d"}
+
+
+class KeyRing:
+    """The own private keys and everybody's public ones.
+
+    Files are JWK sets (RFC 7517). The first key of a set is the one to seal with; further ones are old keys that
+    are still opened, or new ones that are not used yet.
+    """
+
+    def __init__(self, private: Path, public: Path) -> None:
+        """Remember where the keys are; files are read when first needed and again when they change.
+
+        Args:
+            private: JWK set of the own private keys.
+            public: Folder with one ``<organisation>.json`` each.
+        """
+        self._private = private
+        self._public = public
+        self._read: dict[Path, tuple[int, list[OKPKey]]] = {}
+
+    def seal(self, plaintext: bytes, destination: str, *, event_id: str, source: str, subject: str) -> str:
+        """Encrypt an event's data for its destination, bound to that event.
+
+        Raises:
+            KeyError: There is no public key of the destination.
+        """
+        keys = self._keys(self._public / f"{destination}.json")
+        if not keys:
+            raise KeyError(f"no public key of {destination} in {self._public}")
+        header = {
+            "alg": ALGORITHM,
+            "enc": ENCRYPTION,
+            "kid": keys[0].kid,
+            "id": event_id,
+            "source": source,
+            "subject": subject,
+        }
+        return jwe.encrypt_compact(header, plaintext, keys[0], registry=_registry())
+
+    def open(self, sealed: str, *, event_id: str, source: str, subject: str) -> bytes:
+        """Decrypt an event's data.
+
+        Raises:
+            Unacceptable: It is for another, was changed, belongs to another event, or uses another algorithm.
+        """
+        header = _header(sealed)
+        if header.get("alg") != ALGORITHM or header.get("enc") != ENCRYPTION or "zip" in header:
+            raise Unacceptable(Reason.SEALED, f"must use {ALGORITHM} and {ENCRYPTION}, uncompressed", field="data")
+        key = next((k for k in self._keys(self._private) if k.kid == header.get("kid")), None)
+        if key is None:
+            raise Unacceptable(Reason.SEALED, _NOT_OURS, field="data")
+        if (header.get("id"), header.get("source"), header.get("subject")) != (event_id, source, subject):
+            raise Unacceptable(Reason.SEALED, _CHANGED, field="data")
+        try:
+            opened = jwe.decrypt_compact(sealed, key, registry=_registry())
+        except (JoseError, ValueError, TypeError, KeyError):
+            raise Unacceptable(Reason.SEALED, _CHANGED, field="data") from None
+        return opened.plaintext or b""
+
+    def _keys(self, path: Path) -> list[OKPKey]:
+        try:
+            changed = path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return []
+        known = self._read.get(path)
+        if known is None or known[0] != changed:
+            members = json.loads(path.read_text("utf-8"))["keys"]
+            known = (changed, [OKPKey.import_key(member) for member in members])
+            self._read[path] = known
+        return known[1]
+
+
+class References:
+    """Turns own client ids into the reference of a pair of organisations, and back (contract.md, At the border)."""
+
+    def __init__(self, key: bytes) -> None:
+        """Take the home's reference key of 64 bytes, shared by its own services only."""
+        self._cipher = AESSIV(key)
+
+    def leave(self, client: str, other: str) -> str:
+        """The reference that `other` knows an own client by; what is no own client id stays as it is."""
+        if not client.startswith(OWN):
+            return client
+        return PAIR + _base32(self._cipher.encrypt(client.encode(), [other.encode()]))
+
+    def arrive(self, reference: str, other: str) -> str:
+        """The own client id behind a reference that `other` says; one that is not ours stays as it is."""
+        if not reference.startswith(PAIR):
+            return reference
+        try:
+            sealed = _unbase32(reference.removeprefix(PAIR))
+            return self._cipher.decrypt(sealed, [other.encode()]).decode()
+        except (InvalidTag, ValueError):
+            return reference
+
+
+def client_id(key: bytes, organisation: str, case_number: str) -> str:
+    """An own client id: a keyed hash of organisation and case number, so that a second import meets the first."""
+    case = " ".join(unicodedata.normalize("NFKC", case_number).casefold().split())
+    return OWN + _base32(hmac.digest(key, f"client\0{organisation}\0{case}".encode(), "sha256")[:16])
+
+
+def short_reference(client: str) -> str:
+    """A short reference for people: seven characters of Crockford's base 32 and one to check them."""
+    number = int.from_bytes(hashlib.sha256(client.encode()).digest()[:8], "big")
+    text = "".join(_CROCKFORD[(number >> 5 * position) & 31] for position in range(_REFERENCE_LENGTH))
+    return text + _check_character(text)
+
+
+def is_short_reference(text: str) -> bool:
+    """Whether a reference was written down without a slip: one changed or two swapped characters are noticed."""
+    return (
+        len(text) == _REFERENCE_LENGTH + 1
+        and all(character in _CROCKFORD for character in text)
+        and _check_character(text[:-1]) == text[-1]
+    )
+
+
+def _check_character(text: str) -> str:
+    # Odd weights have inverses modulo 32, so that any single change is seen; neighbours differ in theirs.
+    weighted = sum((2 * place + 3) * _CROCKFORD.index(character) for place, character in enumerate(text))
+    return _CROCKFORD[weighted % 32]
+
+
+class FieldCipher:
+    """Encrypts personal fields at rest under one aggregate's key."""
+
+    def __init__(self, key: bytes) -> None:
+        """Take the aggregate's key of 32 bytes."""
+        self._cipher = AESGCM(key)
+
+    @staticmethod
+    def new_key() -> bytes:
+        """A key for one aggregate."""
+        return AESGCM.generate_key(256)
+
+    def encrypt(self, text: bytes, field: str) -> bytes:
+        """Encrypt a field's value, bound to the field's name."""
+        nonce = os.urandom(12)
+        return nonce + self._cipher.encrypt(nonce, text, field.encode())
+
+    def decrypt(self, sealed: bytes, field: str) -> bytes:
+        """Decrypt a field's value.
+
+        Raises:
+            InvalidTag: Another key, another field, or changed bytes.
+        """
+        return self._cipher.decrypt(sealed[:12], sealed[12:], field.encode())
+
+
+def event_id(secret: bytes, cause: str, position: int, at: datetime) -> str:
+    """A UUIDv7 (RFC 9562) whose random part is an HMAC of the causing id and the position within its decision."""
+    random = int.from_bytes(hmac.digest(secret, f"event\0{cause}\0{position}".encode(), "sha256")[:10], "big")
+    milliseconds = int(at.timestamp() * 1000)
+    value = (milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62
+    text = f"{value | (random & (2**62 - 1)):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def keyed_hash(secret: bytes, *parts: str | bytes) -> str:
+    """A hash under a secret, in hex; parts are told apart by their lengths."""
+    digest = hmac.new(secret, digestmod="sha256")
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def token_hash(token: str) -> str:
+    """How a token is stored; tokens are long and random, so that a plain hash cannot be searched."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def find_token(hashed: str, known: Iterable[str]) -> str | None:
+    """The known hash that equals `hashed`; takes the same time wherever it stands."""
+    found = None
+    for candidate in known:
+        if hmac.compare_digest(candidate, hashed):
+            found = candidate
+    return found
+
+
+def _registry() -> jwe.JWERegistry:
+    # The header repeats the event's id, source and subject, which the registry's strict check does not know.
+    return jwe.JWERegistry(algorithms=[ALGORITHM, ENCRYPTION], strict_check_header=False)
+
+
+def _header(sealed: str) -> Mapping[str, Any]:
+    if len(sealed) > MAX_SEALED:
+        raise Unacceptable(Reason.TOO_LARGE, f"a JWE has {MAX_SEALED} characters at the most", field="data")
+    first = sealed.partition(".")[0]
+    try:
+        header = json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise Unacceptable(Reason.SEALED, "must be one compact JWE", field="data")
+    return header
+
+
+def _base32(data: bytes) -> str:
+    return base64.b32encode(data).decode().rstrip("=").lower()
+
+
+def _unbase32(text: str) -> bytes:
+    if not re.fullmatch(r"[a-z2-7]+", text):
+        raise ValueError("not base32")
+    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))

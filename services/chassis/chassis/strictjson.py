@@ -1,0 +1,108 @@
+"""JSON from outside, read strictly: no duplicate names, no infinities, no bombs, no lone surrogates.
+
+Python's own reader accepts all of these; the network's other members do not, and would read something else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+MAX_DEPTH = 32
+"""How deep arrays and objects may nest; the network's own events need 5."""
+
+MAX_INTEGER = 2**63
+"""Integers are 64 bits wide in the store and in most members' languages."""
+
+MAX_DIGITS = 40
+"""Longer numbers are refused before they are computed."""
+
+
+class NotStrict(ValueError):  # noqa: N818 - errors name the fact
+    """The text is not strict JSON; the message says which rule it breaks, and no value."""
+
+
+def loads(body: bytes) -> Any:
+    """Read one JSON value.
+
+    Args:
+        body: UTF-8, of a size that the caller has bounded.
+
+    Raises:
+        NotStrict: It is not UTF-8 or not JSON, a name stands twice in an object, a number is not finite or beyond 64
+            bits, a string holds half a character, or it nests deeper than `MAX_DEPTH`.
+    """
+    try:
+        value = _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise NotStrict("not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise NotStrict(f"not JSON: {error.msg.lower()} at character {error.pos}") from None
+    except RecursionError:
+        raise NotStrict(f"nests deeper than {MAX_DEPTH}") from None
+    # Both walks are needed by almost no body, so that the usual one is only counted through.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        _bounded(value, 0)
+    if b"\\u" in body:
+        _whole(value)
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Compact UTF-8.
+
+    Raises:
+        ValueError: A number is not finite, or a string holds half a character.
+        TypeError: A value is none of JSON's.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise NotStrict("a name stands twice in an object")
+    return members
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS or not -MAX_INTEGER <= (value := int(digits)) < MAX_INTEGER:
+        raise NotStrict("an integer is beyond 64 bits")
+    return value
+
+
+def _number(digits: str) -> float:
+    value = float(digits) if len(digits) <= MAX_DIGITS else math.inf
+    if math.isinf(value):
+        raise NotStrict("a number is beyond what can be kept")
+    return value
+
+
+def _constant(_name: str) -> NoReturn:
+    raise NotStrict("NaN and Infinity are not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_number, parse_constant=_constant
+)
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _bounded(value: Any, depth: int) -> None:
+    if isinstance(value, dict | list) and depth >= MAX_DEPTH:
+        raise NotStrict(f"nests deeper than {MAX_DEPTH}")
+    for child in _children(value):
+        _bounded(child, depth + 1)
+
+
+def _whole(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotStrict("a string holds half a character (a lone surrogate)") from None

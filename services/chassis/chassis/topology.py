@@ -1,0 +1,132 @@
+"""Names, arguments and policies of what the network has on a broker: pure data, from contract.md and reliability.md.
+
+The services declare their own queues with it, and the console generates a broker's definitions from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from chassis.decision import ALL, Network
+
+EVENTS = "network.events"
+UNROUTED = "network.unrouted"
+UNDELIVERABLE = "undeliverable"
+EXPIRED = "expired"
+
+QUEUE_ARGUMENTS: Mapping[str, object] = {"x-queue-type": "quorum", "x-single-active-consumer": True}
+PLAIN_ARGUMENTS: Mapping[str, object] = {"x-queue-type": "quorum"}
+DELIVERY_LIMIT = 100
+"""Quorum queues count lost connections too, so that a limit near the tries would take innocent neighbours along."""
+
+MAILBOX_DAYS = 60
+"""What a guest does not fetch for longer goes to `EXPIRED`; longer than the longest outage that is promised."""
+
+_WORD = r"(\*|[a-z-]+)"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A queue bound to an exchange."""
+
+    exchange: str
+    queue: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A RabbitMQ policy on queues whose names match a pattern."""
+
+    name: str
+    pattern: str
+    definition: Mapping[str, object]
+    priority: int = 0
+
+
+def queue(organisation: str, service: str) -> str:
+    """The one queue of an organisation's service."""
+    return f"{organisation}.{service}"
+
+
+def dead(of: str) -> str:
+    """The queue of what came back too often."""
+    return f"{of}.dead"
+
+
+def mailbox(organisation: str) -> str:
+    """The queue of a guest."""
+    return f"{organisation}.mailbox"
+
+
+def own_exchange(organisation: str) -> str:
+    """The exchange through which an organisation talks to itself: tells, retries, dead letters."""
+    return f"{organisation}.own"
+
+
+def service_bindings(organisation: str, service: str, events: Iterable[str]) -> Sequence[Binding]:
+    """What a service's queue takes: the events that it reads, addressed to its organisation or to all."""
+    name = queue(organisation, service)
+    keys = [f"{event}.*.{destination}" for event in events for destination in (organisation, ALL)]
+    own = own_exchange(organisation)
+    return (
+        *(Binding(EVENTS, name, key) for key in keys),
+        Binding(own, name, name),
+        Binding(own, dead(name), dead(name)),
+    )
+
+
+def mailbox_bindings(organisation: str, reads: Iterable[str]) -> Sequence[Binding]:
+    """What a guest's mailbox takes: all that is addressed to it and, of what goes to all, what it reads."""
+    name = mailbox(organisation)
+    keys = (f"*.*.*.{organisation}", *(f"{event}.*.{ALL}" for event in reads))
+    return tuple(Binding(EVENTS, name, key) for key in keys)
+
+
+def policies(organisations: Iterable[str]) -> Sequence[Policy]:
+    """Dead-lettering by policy, never by queue arguments, so that it can be changed on a running network."""
+    found = [Policy("mailboxes", r"^[a-z]+\.mailbox$", _mailbox_policy(), priority=20)]
+    for organisation in organisations:
+        own = own_exchange(organisation)
+        found.append(
+            Policy(
+                f"{organisation}-services",
+                rf"^{organisation}\.(intake|assessment|catalogue|referral|notify)$",
+                {
+                    "dead-letter-exchange": own,
+                    "dead-letter-strategy": "at-least-once",
+                    # Without it at-least-once falls back to at-most-once; harmless where there is no length limit.
+                    "overflow": "reject-publish",
+                    "delivery-limit": DELIVERY_LIMIT,
+                },
+                priority=10,
+            )
+        )
+    return tuple(found)
+
+
+def topic_read(organisation: str) -> str:
+    """Topic permission: the keys that an organisation may bind to."""
+    return rf"^{_WORD}\.{_WORD}\.({organisation}\.{_WORD}|{_WORD}\.({organisation}|{ALL}))$"
+
+
+def topic_write(network: Network, organisation: str) -> str:
+    """Topic permission: the keys that an organisation may publish under, in its own name only."""
+    destinations = "|".join((ALL, *sorted(network.destinations(organisation))))
+    return rf"^[a-z-]+\.[a-z-]+\.{organisation}\.({destinations})$"
+
+
+def resources(organisation: str) -> tuple[str, str]:
+    """Permissions of an organisation's user: what it may configure, and what it may read and write."""
+    return rf"^{organisation}\.", rf"^({EVENTS.replace('.', chr(92) + '.')}|{organisation}\..*)$"
+
+
+def _mailbox_policy() -> Mapping[str, object]:
+    return {
+        "message-ttl": MAILBOX_DAYS * 24 * 3600 * 1000,
+        "dead-letter-exchange": UNROUTED,
+        "dead-letter-routing-key": EXPIRED,
+        "dead-letter-strategy": "at-least-once",
+        "overflow": "reject-publish",
+    }
