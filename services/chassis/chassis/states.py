@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _converter = make_converter()
 _converter.register_unstructure_hook(Decimal, str)
 _converter.register_structure_hook(Decimal, lambda value, _type: Decimal(value))
-_converter.register_structure_hook(object, lambda value, _type: value)
+_converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _type: value)
 
 
 @cache

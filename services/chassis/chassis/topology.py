@@ -23,7 +23,7 @@ DELIVERY_LIMIT = 100
 MAILBOX_DAYS = 60
 """What a guest does not fetch for longer goes to `EXPIRED`; longer than the longest outage that is promised."""
 
-_WORD = r"(\*|[a-z-]+)"
+_WORD = r"(\*|[a-z]+)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,6 @@ class Policy:
     name: str
     pattern: str
     definition: Mapping[str, object]
-    priority: int = 0
 
 
 def queue(organisation: str, service: str) -> str:
@@ -84,26 +83,14 @@ def mailbox_bindings(organisation: str, reads: Iterable[str]) -> Sequence[Bindin
     return tuple(Binding(EVENTS, name, key) for key in keys)
 
 
-def policies(organisations: Iterable[str]) -> Sequence[Policy]:
-    """Dead-lettering by policy, never by queue arguments, so that it can be changed on a running network."""
-    found = [Policy("mailboxes", r"^[a-z]+\.mailbox$", _mailbox_policy(), priority=20)]
-    for organisation in organisations:
-        own = own_exchange(organisation)
-        found.append(
-            Policy(
-                f"{organisation}-services",
-                rf"^{organisation}\.(intake|assessment|catalogue|referral|notify)$",
-                {
-                    "dead-letter-exchange": own,
-                    "dead-letter-strategy": "at-least-once",
-                    # Without it at-least-once falls back to at-most-once; harmless where there is no length limit.
-                    "overflow": "reject-publish",
-                    "delivery-limit": DELIVERY_LIMIT,
-                },
-                priority=10,
-            )
-        )
-    return tuple(found)
+def policies(services: Iterable[tuple[str, str]]) -> Sequence[Policy]:
+    """Dead-lettering by policy, never by queue arguments, so that it can be changed on a running network.
+
+    Args:
+        services: ``(organisation, service)`` of every service on the broker.
+    """
+    mailboxes = Policy("mailboxes", r"^[a-z]+\.mailbox$", _mailbox_policy())
+    return (mailboxes, *(_service_policy(organisation, service) for organisation, service in services))
 
 
 def topic_read(organisation: str) -> str:
@@ -114,12 +101,28 @@ def topic_read(organisation: str) -> str:
 def topic_write(network: Network, organisation: str) -> str:
     """Topic permission: the keys that an organisation may publish under, in its own name only."""
     destinations = "|".join((ALL, *sorted(network.destinations(organisation))))
-    return rf"^[a-z-]+\.[a-z-]+\.{organisation}\.({destinations})$"
+    return rf"^[a-z]+\.[a-z]+\.{organisation}\.({destinations})$"
 
 
 def resources(organisation: str) -> tuple[str, str]:
     """Permissions of an organisation's user: what it may configure, and what it may read and write."""
     return rf"^{organisation}\.", rf"^({EVENTS.replace('.', chr(92) + '.')}|{organisation}\..*)$"
+
+
+def _service_policy(organisation: str, service: str) -> Policy:
+    name = queue(organisation, service)
+    return Policy(
+        name,
+        rf"^{organisation}\.{service}$",
+        {
+            "dead-letter-exchange": own_exchange(organisation),
+            "dead-letter-routing-key": dead(name),
+            "dead-letter-strategy": "at-least-once",
+            # Without it at-least-once falls back to at-most-once; harmless where there is no length limit.
+            "overflow": "reject-publish",
+            "delivery-limit": DELIVERY_LIMIT,
+        },
+    )
 
 
 def _mailbox_policy() -> Mapping[str, object]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from chassis.projection import projection
-from chassis.run import Service
+from chassis.service import Service
 from chassis.settings import setting
 from chassis.web import Request, command, get
 

@@ -1,0 +1,131 @@
+"""The broker's definitions, generated from deploy/network.toml and from what the services' handlers read.
+
+Exchanges, queues, bindings, policies and, for a real broker, each organisation's user with least rights: what it may
+read and in whose name it may write is pinned by topic permissions (contract.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from chassis import topology
+from chassis.decision import Network, Organisation
+from chassis.topology import Binding
+
+from console.nodes.broker import password_hash
+
+
+def build(
+    network: Network, reads: Mapping[str, Sequence[str]], *, vhost: str = "/", passwords: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Everything that the hub's broker holds before anything is published.
+
+    Args:
+        network: Who is in the network.
+        reads: Service → names of the events that its handlers read.
+        vhost: The virtual host.
+        passwords: Organisation → password of its user; by default no users are declared.
+    """
+    organisations = list(network.organisations.values())
+    services = [(o.code, service) for o in organisations for service in o.runs]
+    bindings = [
+        *(b for code, service in services for b in topology.service_bindings(code, service, reads[service])),
+        *(b for o in organisations if o.joins == "guest" for b in topology.mailbox_bindings(o.code, o.reads)),
+        *_undeliverable(organisations),
+    ]
+    return {
+        "vhosts": [{"name": vhost}],
+        "exchanges": [_named(e, vhost) for e in _exchanges(organisations)],
+        "queues": [_named(q, vhost) for q in _queues(organisations, services)],
+        "bindings": [_binding(binding, vhost) for binding in bindings],
+        "policies": [_policy(policy, vhost) for policy in topology.policies(services)],
+        **_users(network, vhost, passwords or {}),
+    }
+
+
+def _exchanges(organisations: Iterable[Organisation]) -> list[dict[str, Any]]:
+    events = {
+        "name": topology.EVENTS,
+        "type": "topic",
+        "arguments": {"alternate-exchange": topology.UNROUTED},
+    }
+    own = [
+        {"name": topology.own_exchange(o.code), "type": "direct", "arguments": {}} for o in organisations if o.runs
+    ]
+    return [events, {"name": topology.UNROUTED, "type": "topic", "arguments": {}}, *own]
+
+
+def _queues(organisations: Iterable[Organisation], services: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    found = [
+        {"name": name, "arguments": dict(arguments)}
+        for code, service in services
+        for name, arguments in (
+            (topology.queue(code, service), topology.QUEUE_ARGUMENTS),
+            (topology.dead(topology.queue(code, service)), topology.PLAIN_ARGUMENTS),
+        )
+    ]
+    mailboxes = [topology.mailbox(o.code) for o in organisations if o.joins == "guest"]
+    kept = [*mailboxes, topology.UNDELIVERABLE, topology.EXPIRED]
+    return found + [{"name": name, "arguments": dict(topology.PLAIN_ARGUMENTS)} for name in kept]
+
+
+def _undeliverable(organisations: Iterable[Organisation]) -> list[Binding]:
+    # What goes to all and that nobody reads is only counted by the exchange; what is addressed is kept.
+    directed = [Binding(topology.UNROUTED, topology.UNDELIVERABLE, f"*.*.*.{o.code}") for o in organisations]
+    return [*directed, Binding(topology.UNROUTED, topology.EXPIRED, topology.EXPIRED)]
+
+
+def _users(network: Network, vhost: str, passwords: Mapping[str, str]) -> dict[str, Any]:
+    users, permissions, topics = [], [], []
+    for code, password in passwords.items():
+        configure, use = topology.resources(code)
+        users.append(
+            {
+                "name": code,
+                "password_hash": password_hash(password),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": [],
+            }
+        )
+        permissions.append({"user": code, "vhost": vhost, "configure": configure, "write": use, "read": use})
+        topics.append(
+            {
+                "user": code,
+                "vhost": vhost,
+                "exchange": topology.EVENTS,
+                "write": topology.topic_write(network, code),
+                "read": topology.topic_read(code),
+            }
+        )
+    return {"users": users, "permissions": permissions, "topic_permissions": topics}
+
+
+def _named(thing: Mapping[str, Any], vhost: str) -> dict[str, Any]:
+    return {**thing, "vhost": vhost, "durable": True, "auto_delete": False, **_internal(thing)}
+
+
+def _internal(thing: Mapping[str, Any]) -> dict[str, Any]:
+    return {"internal": False} if "type" in thing else {}
+
+
+def _binding(binding: Binding, vhost: str) -> dict[str, Any]:
+    return {
+        "source": binding.exchange,
+        "vhost": vhost,
+        "destination": binding.queue,
+        "destination_type": "queue",
+        "routing_key": binding.key,
+        "arguments": {},
+    }
+
+
+def _policy(policy: topology.Policy, vhost: str) -> dict[str, Any]:
+    return {
+        "vhost": vhost,
+        "name": policy.name,
+        "pattern": policy.pattern,
+        "apply-to": "queues",
+        "definition": dict(policy.definition),
+        "priority": 0,
+    }

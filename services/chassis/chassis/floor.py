@@ -1,0 +1,193 @@
+"""The floor that one running service stands on: home, transaction, projections and duties, put together once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import eventlet
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from chassis import network, secrets
+from chassis.amqp import RETRY_SECONDS, Weather
+from chassis.border import schema_of
+from chassis.clock import Clock
+from chassis.crypto import KeyRing, References
+from chassis.duties import Duties
+from chassis.effects import Effects
+from chassis.home import Home
+from chassis.outbox import Outbox
+from chassis.parking import ParkingLot
+from chassis.projection import Projection, projection
+from chassis.timers import Timers
+from chassis.tokens import Tokens
+from chassis.transaction import Transaction
+
+if TYPE_CHECKING:
+    from chassis.service import Service
+    from chassis.settings import Settings
+    from chassis.subscriber import Subscriber
+    from chassis.web import Request
+
+READINGS = "reads"
+MEASURE_SECONDS = 1.0
+STORE_SECONDS = 5
+"""How long a call waits for a store that is away before it says so."""
+
+
+class Floor:
+    """Everything that one service instance runs on."""
+
+    def __init__(self, service: type[Service], settings: Settings, own_settings: Any) -> None:
+        """Put it together; nothing is connected yet.
+
+        Args:
+            service: The service's class.
+            settings: The chassis's settings.
+            own_settings: Instance of the service's own settings, or None.
+
+        Raises:
+            ValueError: The network's file or the secrets' folder is wrong.
+        """
+        self.own_settings = own_settings
+        self._service = service
+        self._client: MongoClient[dict[str, Any]] = MongoClient(
+            settings.mongo,
+            tz_aware=True,
+            serverSelectionTimeoutMS=STORE_SECONDS * 1000,
+            connectTimeoutMS=STORE_SECONDS * 1000,
+            appname=f"{settings.organisation}.{service.name}",
+        )
+        self.home = self._build_home(settings)
+        self.tokens = Tokens(self.home.secrets.tokens)
+        self.projections = {
+            name: Projection(self.home, declared)
+            for name, declared in vars(service).items()
+            if isinstance(declared, projection)
+        }
+        self.transaction = Transaction(self.home, committed=self._committed)
+        self.lot = ParkingLot(self.home)
+        self.queries = service.queries(self.home.database) if service.queries else None
+        self._outbox = Outbox(self.home.database)
+        self._behind = False
+        self._store = Weather("store")
+        self.store_ready = False
+        self.subscriber: Subscriber | None = None
+        self.duties = self._build_duties()
+
+    def open(self) -> None:
+        """Begin to follow the store, in green threads; a store that is away is waited for."""
+        eventlet.spawn(self._open)
+
+    def is_behind(self) -> bool:
+        """Whether the outbox is longer than its limit."""
+        return self._behind
+
+    def ready(self) -> dict[str, bool]:
+        """What readiness depends on, each with whether it is there."""
+        loaded = all(kept.loaded for kept in self.projections.values())
+        return {"store": self.store_ready, "projections": loaded}
+
+    def broker_ready(self) -> bool:
+        """Whether events can come."""
+        return self.subscriber is not None and self.subscriber.connected()
+
+    def show(self, view: type, state: Any) -> Mapping[str, Any]:
+        """A state as its view shows it."""
+        shown: Mapping[str, Any] = schema_of(view).dump(state)
+        return shown
+
+    def log_reading(self, request: Request, why: str) -> None:
+        """Remember that somebody reads personal data (domain.md, Privacy)."""
+        self.home.database[READINGS].insert_one(
+            {
+                "at": request.at,
+                "person": request.person,
+                "organisation": request.organisation,
+                "why": why,
+                "route": request.route,
+                "subject": request.path.get("id") or request.path.get("client"),
+            }
+        )
+
+    def readings(self, subject: str) -> list[dict[str, Any]]:
+        """Who has read what of a subject's personal data, oldest first."""
+        found = self.home.database[READINGS].find({"subject": subject}, {"_id": 0}).sort("at", 1)
+        return [{**reading, "at": reading["at"].isoformat()} for reading in found]
+
+    def indexes(self) -> None:
+        """Declare all indexes.
+
+        Raises:
+            PyMongoError: The store cannot be reached.
+        """
+        self.transaction.indexes()
+        self.home.database[READINGS].create_index([("subject", 1), ("at", 1)])
+        if self.queries is not None:
+            self.queries.indexes()
+
+    def close(self) -> None:
+        """Close the connections to the store."""
+        self._client.close()
+
+    def _build_home(self, settings: Settings) -> Home:
+        service = self._service
+        kept = secrets.read(settings.secrets)
+        database = f"{settings.organisation}_{service.name}"
+        return Home(
+            organisation=settings.organisation,
+            service=service.name,
+            handlers=service.handlers,
+            database=self._client[database],
+            keys=self._client[f"{database}_keys"],
+            network=network.read(settings.network).network,
+            clock=Clock(settings.clock),
+            settings=settings,
+            keyring=KeyRing(kept.private_keys, settings.keys),
+            references=References(kept.reference),
+            secrets=kept,
+            reads=lambda: service.on(self).reads(),
+        )
+
+    def _build_duties(self) -> Duties:
+        service = self._service.on(self)
+        adapters = {name: factory(service) for name, factory in self._service.effects.items()}
+        effects = Effects(self.home, self.transaction, adapters)
+        return Duties(self.home, Timers(self.home, self.transaction), effects)
+
+    def _open(self) -> None:
+        while not self.store_ready:
+            try:
+                self.indexes()
+            except PyMongoError as error:
+                self._store.gone(error)
+                eventlet.sleep(RETRY_SECONDS)
+            else:
+                self.store_ready = True
+                self._store.back()
+        for kept in self.projections.values():
+            eventlet.spawn(kept.follow)
+        self._service.on(self).opened()
+        self.duties.start()
+        self._measure()
+
+    def _measure(self) -> None:
+        while True:
+            try:
+                waiting = self._outbox.measure(self.home.clock.now())
+                self._behind = waiting > self.home.settings.outbox_limit
+                self.store_ready = True
+                self._store.back()
+            except PyMongoError as error:
+                self.store_ready = False
+                self._store.gone(error)
+            eventlet.sleep(MEASURE_SECONDS)
+
+    def _committed(self, changes: Sequence[tuple[str, str, Any, int]]) -> None:
+        for kept in self.projections.values():
+            for kind, identifier, state, version in changes:
+                if kind == kept.aggregate:
+                    kept.feed(identifier, state, version)
+        self.duties.committed()
+

@@ -1,0 +1,54 @@
+"""Everything that one running service instance is made of; built once by chassis.run and handed to every part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+    from chassis.clock import Clock
+    from chassis.crypto import KeyRing, References
+    from chassis.decision import Handlers, Network
+    from chassis.secrets import Secrets
+    from chassis.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """One service instance of one organisation.
+
+    Attributes:
+        organisation: The organisation's code.
+        service: The service's name.
+        handlers: What it reacts to.
+        database: Its own database, ``<organisation>_<service>``.
+        keys: The database of its aggregates' keys.
+        network: Who is in the network.
+        clock: The one clock.
+        settings: The chassis's settings.
+        keyring: Keys to seal and open personal events.
+        references: References that leave and arrive.
+        secrets: The organisation's secrets.
+        reads: Gives the view that a batch's decisions get.
+    """
+
+    organisation: str
+    service: str
+    handlers: Handlers
+    database: Database[dict[str, Any]]
+    keys: Database[dict[str, Any]]
+    network: Network
+    clock: Clock
+    settings: Settings
+    keyring: KeyRing
+    references: References
+    secrets: Secrets
+    reads: Callable[[], Any]
+
+    @property
+    def source(self) -> str:
+        """The URN that its events carry."""
+        return f"urn:viisikko:{self.organisation}:{self.service}"

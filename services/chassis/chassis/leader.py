@@ -1,0 +1,93 @@
+"""One replica leads: it alone runs relay, timers and effects of its service.
+
+The lease is a counter in the store that the leader moves on. Another replica takes over when it has seen the same
+count for `LEASE_SECONDS` of its own monotonic time, so that a stepped clock neither frees nor holds the lease.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import DuplicateKeyError
+
+from chassis import metrics
+from chassis.logs import log
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+LEASES = "leases"
+LEASE_SECONDS = 15.0
+RENEW_SECONDS = 4.0
+
+
+class Leader:
+    """The lease of one service."""
+
+    def __init__(self, database: Database[dict[str, Any]]) -> None:
+        """Keep the lease in the service's own database."""
+        self._leases = database[LEASES]
+        self._me = uuid.uuid4().hex
+        self._seen: tuple[str, int] | None = None
+        self._since = 0.0
+        self._renewed = 0.0
+        self._beat = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica leads; false as soon as the lease could be another's."""
+        return time.monotonic() - self._renewed < LEASE_SECONDS and self._renewed > 0
+
+    def tick(self) -> bool:
+        """Renew or try to take the lease, when it is time; whether this replica leads.
+
+        Raises:
+            PyMongoError: The store cannot be reached.
+        """
+        now = time.monotonic()
+        if self.leads and now - self._renewed < RENEW_SECONDS:
+            return True
+        before = self.leads
+        # Counted from before the call: the store may take long to answer.
+        won = self._renew() if self._beat else self._take()
+        self._renewed = now if won else 0.0
+        if won != before:
+            log.info("leader.took" if won else "leader.lost")
+        metrics.LEADER.set(int(won))
+        return won
+
+    def give_up(self) -> None:
+        """Free the lease, so that the standby need not wait."""
+        if self._beat:
+            self._leases.delete_one({"_id": "leader", "holder": self._me})
+        self._beat, self._renewed = 0, 0.0
+
+    def _renew(self) -> bool:
+        mine = {"_id": "leader", "holder": self._me, "beat": self._beat}
+        moved = self._leases.update_one(mine, {"$set": {"beat": self._beat + 1}}).matched_count == 1
+        self._beat = self._beat + 1 if moved else 0
+        return moved
+
+    def _take(self) -> bool:
+        held = self._leases.find_one({"_id": "leader"})
+        if held is None:
+            return self._insert()
+        seen = (held["holder"], held["beat"])
+        if seen != self._seen:
+            self._seen, self._since = seen, time.monotonic()
+        if time.monotonic() - self._since < LEASE_SECONDS:
+            return False
+        taken = {"$set": {"holder": self._me, "beat": 1}}
+        won = self._leases.update_one({"_id": "leader", "holder": seen[0], "beat": seen[1]}, taken).matched_count == 1
+        self._beat = int(won)
+        return won
+
+    def _insert(self) -> bool:
+        try:
+            self._leases.insert_one({"_id": "leader", "holder": self._me, "beat": 1})
+        except DuplicateKeyError:
+            return False
+        self._beat = 1
+        return True

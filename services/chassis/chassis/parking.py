@@ -1,0 +1,214 @@
+"""The parking lot: what could not be taken, kept as it came, with its reason; and the word to its publisher."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import Schema, fields
+from pymongo import ReplaceOne, UpdateOne
+
+from chassis import border
+from chassis.border import Cause, Entry
+from chassis.decision import Classification, Contract, Publish, published
+from chassis.profile import safe_headers
+from chassis.reasons import Reason
+
+if TYPE_CHECKING:
+    from pymongo.client_session import ClientSession
+    from pymongo.database import Database
+
+    from chassis.home import Home
+    from chassis.incoming import Delivery
+
+PARKED = "parked"
+REFUSALS = "refusals"
+WORD_EVERY = timedelta(hours=1)
+"""At most one ``event.refused`` in this time for a publisher, type and reason (contract.md)."""
+
+MAX_ERROR = 500
+
+
+@published(
+    Contract(
+        name="event.refused",
+        classification=Classification.PUBLIC,
+        says="An event of yours could not be taken and was parked; count tells how often since the last word of it.",
+        route="whoever parked it → the publisher's organisation",
+        example={
+            "event": "01938a2e-7c1b-7d3e-9b1f-6a5d4c3b2a10",
+            "type": "referral.accepted",
+            "reason": "schema",
+            "error": "reason: not one of the list",
+            "count": 1,
+        },
+    )
+)
+class EventRefused(Schema):
+    """What was refused and why; never the payload."""
+
+    event = fields.String(required=True, allow_none=True, metadata={"description": "Its id, where it could be read"})
+    type = fields.String(required=True, metadata={"description": "Its name, as in the routing key"})
+    reason = fields.String(required=True, metadata={"description": "Reason code"})
+    error = fields.String(required=True, metadata={"description": "The first error: field and rule, no value"})
+    count = fields.Integer(required=True, metadata={"description": "How many since the last word, this one included"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """One message for the parking lot.
+
+    Attributes:
+        delivery: The message as it came.
+        reason: Why.
+        error: Field and rule, without any value.
+        rule: Name of the domain's rule, where one refused it.
+        event: The event's id, where it could be read.
+        at: When.
+    """
+
+    delivery: Delivery
+    reason: Reason
+    error: str
+    at: datetime
+    rule: str | None = None
+    event: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Hash of queue, routing key and body: a redelivery is parked once, and a forgery takes nobody's place."""
+        digest = hashlib.sha256()
+        for part in (self.delivery.queue.encode(), self.delivery.routing_key.encode(), self.delivery.body):
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.hexdigest()
+
+    @property
+    def words(self) -> list[str]:
+        """The routing key's words, as far as there are any."""
+        return self.delivery.routing_key.split(".")
+
+
+class ParkingLot:
+    """The parking lot of one service."""
+
+    def __init__(self, home: Home) -> None:
+        """Park in the service's own database."""
+        self._home = home
+
+    def indexes(self) -> None:
+        """Declare what the queries need."""
+        self._home.database[PARKED].create_index([("reason", 1), ("last", 1)])
+
+    def park(self, parked: Sequence[Parked], session: ClientSession) -> list[Entry]:
+        """Write messages into the lot, within a transaction.
+
+        Returns:
+            The words to their publishers, for the outbox of the same transaction.
+        """
+        if not parked:
+            return []
+        lot = self._home.database[PARKED]
+        known = {found["_id"] for found in lot.find({"_id": {"$in": [p.id for p in parked]}}, {"_id": 1}, session=session)}
+        fresh = {p.id: p for p in parked if p.id not in known}
+        again = [UpdateOne({"_id": p.id}, {"$inc": {"attempts": 1}, "$set": {"last": p.at}}) for p in parked if p.id in known]
+        if fresh:
+            lot.insert_many([_document(p) for p in fresh.values()], session=session)
+        if again:
+            lot.bulk_write(again, session=session)
+        return self._words(list(fresh.values()), session)
+
+    def summary(self) -> list[dict[str, Any]]:
+        """What is parked, grouped by reason, type and publisher, the largest group first."""
+        groups = self._home.database[PARKED].aggregate(
+            [
+                {
+                    "$group": {
+                        "_id": {"reason": "$reason", "rule": "$rule", "type": "$type", "publisher": "$publisher"},
+                        "count": {"$sum": 1},
+                        "first": {"$min": "$first"},
+                        "last": {"$max": "$last"},
+                        "error": {"$first": "$error"},
+                    }
+                }
+            ]
+        )
+        found = [
+            {**g["_id"], **{k: g[k] for k in ("count", "error")}, "first": str(g["first"]), "last": str(g["last"])}
+            for g in groups
+        ]
+        return sorted(found, key=lambda group: -group["count"])
+
+    def _words(self, parked: Sequence[Parked], session: ClientSession) -> list[Entry]:
+        groups: dict[str, list[Parked]] = {}
+        for one in parked:
+            publisher = self._publisher(one)
+            if publisher is not None:
+                groups.setdefault(f"{publisher}|{_name(one)}|{one.reason}", []).append(one)
+        refusals = self._home.database[REFUSALS]
+        told = {r["_id"]: r for r in refusals.find({"_id": {"$in": list(groups)}}, session=session)}
+        entries, writes = [], []
+        for group, members in groups.items():
+            before = told.get(group, {"count": 0, "told": None})
+            count = before["count"] + len(members)
+            due = before["told"] is None or members[-1].at - before["told"] >= WORD_EVERY
+            if due:
+                entries.append(self._word(members[0], count))
+            document = {"_id": group, "count": 0 if due else count, "told": members[-1].at if due else before["told"]}
+            writes.append(ReplaceOne({"_id": group}, document, upsert=True))
+        if writes:
+            refusals.bulk_write(writes, session=session)
+        return entries
+
+    def _publisher(self, parked: Parked) -> str | None:
+        words = parked.words
+        if len(words) != 4 or _name(parked) == "event.refused":  # noqa: PLR2004 - a routing key's four words
+            return None
+        return words[2] if words[2] in self._home.network.destinations(self._home.organisation) else None
+
+    def _word(self, parked: Parked, count: int) -> Entry:
+        data = {
+            "event": parked.event,
+            "type": _name(parked),
+            "reason": parked.rule or str(parked.reason),
+            "error": parked.error[:MAX_ERROR],
+            "count": count,
+        }
+        cause = Cause(id=parked.id, organisation=self._home.organisation, at=parked.at, correlation=None, traceparent=None)
+        publish = Publish(EventRefused, to=parked.words[2], data=data, subject=parked.id)
+        return border.leave(self._home, publish, cause, aggregate=f"{PARKED}/{parked.id}", version=1, position=0)
+
+
+def _document(parked: Parked) -> dict[str, Any]:
+    words = parked.words
+    return {
+        "_id": parked.id,
+        "reason": str(parked.reason),
+        "rule": parked.rule,
+        "error": parked.error[:MAX_ERROR],
+        "event": parked.event,
+        "type": _name(parked),
+        "publisher": words[2] if len(words) > 2 else None,  # noqa: PLR2004 - the third word of a routing key
+        "queue": parked.delivery.queue,
+        "key": parked.delivery.routing_key,
+        # An identity code must not be kept anywhere, the parking lot included.
+        "body": None if parked.reason is Reason.IDENTITY_CODE else parked.delivery.body,
+        "contentType": parked.delivery.content_type,
+        "headers": _plain(parked),
+        "attempts": 1,
+        "first": parked.at,
+        "last": parked.at,
+    }
+
+
+def _plain(parked: Parked) -> dict[str, Any]:
+    if parked.reason is Reason.IDENTITY_CODE:
+        return {}
+    headers = safe_headers(parked.delivery.headers)
+    return {name: value for name, value in headers.items() if isinstance(value, str | int | bytes | bool)}
+
+
+def _name(parked: Parked) -> str:
+    return ".".join(parked.words[:2])

@@ -1,0 +1,188 @@
+"""The relay: publishes the outbox with publisher confirms, and forgets an entry only when the broker has it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from amqp import Message as AmqpMessage
+from amqp.exceptions import ChannelError
+
+from chassis import metrics
+from chassis.amqp import Weather, connect
+from chassis.incoming import Delivery
+from chassis.logs import kind_of, log
+from chassis.outbox import Outbox, Page
+from chassis.parking import Parked, ParkingLot
+from chassis.profile import CONTENT_TYPE, KEY_HEADER
+from chassis.reasons import Reason
+
+if TYPE_CHECKING:
+    from chassis.border import Entry
+    from chassis.home import Home
+
+PAGES = 50
+"""Outbox documents published together."""
+
+CONFIRM_SECONDS = 30.0
+PERSISTENT = 2
+
+
+class NotConfirmed(OSError):  # noqa: N818 - errors name the fact
+    """The broker did not confirm in time; the connection is given up and everything is sent again."""
+
+
+class Relay:
+    """Publishes one service's outbox."""
+
+    def __init__(self, home: Home) -> None:
+        """Work in the service's own database, over a connection of its own."""
+        self._home = home
+        self._outbox = Outbox(home.database)
+        self._lot = ParkingLot(home)
+        self._publisher: _Publisher | None = None
+        self.weather = Weather("broker")
+
+    def run_once(self) -> int:
+        """Publish what waits, up to `PAGES` documents; how many were sent.
+
+        Raises:
+            PyMongoError: The store cannot be reached.
+            OSError: The broker cannot be reached; nothing is lost, and the next run sends again.
+            AMQPError: The same.
+        """
+        pages = self._outbox.pages(PAGES)
+        if not pages:
+            return 0
+        started = time.perf_counter()
+        try:
+            self._send([entry for page in pages for entry in page.entries])
+            self._outbox.remove(pages)
+        except ChannelError:
+            # One entry is refused and takes the channel with it: the rest is sent alone, to find it.
+            self.close()
+            self._one_at_a_time(pages)
+        except Exception:
+            self.close()
+            raise
+        metrics.CONFIRM_SECONDS.observe(time.perf_counter() - started)
+        return len(pages)
+
+    def idle(self) -> None:
+        """Keep the connection alive while nothing waits."""
+        if self._publisher is not None:
+            try:
+                self._publisher.beat()
+            except Exception:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Give the connection up."""
+        if self._publisher is not None:
+            self._publisher.close()
+        self._publisher = None
+
+    def _send(self, entries: Sequence[Entry]) -> None:
+        if self._publisher is None:
+            self._publisher = _Publisher(self._home)
+        self._publisher.publish(_in_order(entries))
+        metrics.PUBLISHED.inc(len(entries))
+        self.weather.back()
+
+    def _one_at_a_time(self, pages: Sequence[Page]) -> None:
+        for page in pages:
+            refused = [(e, error) for e in _in_order(page.entries) if (error := self._refusal(e)) is not None]
+            with self._home.database.client.start_session() as session, session.start_transaction():
+                self._lot.park([self._parked(entry, error) for entry, error in refused], session)
+                self._outbox.remove([page], session)
+
+    def _refusal(self, entry: Entry) -> ChannelError | None:
+        try:
+            self._send([entry])
+        except ChannelError as error:
+            self.close()
+            log.error("relay.refused", key=entry.key, code=error.code)
+            return error
+        return None
+
+    def _parked(self, entry: Entry, error: ChannelError) -> Parked:
+        delivery = Delivery(
+            body=entry.body, routing_key=entry.origin or entry.key, queue="outbox", content_type=CONTENT_TYPE
+        )
+        return Parked(
+            delivery=delivery,
+            reason=Reason.UNPUBLISHABLE,
+            error=f"the broker refuses it with {error.code}: {kind_of(error)}",
+            at=self._home.clock.now(),
+        )
+
+
+class _Publisher:
+    """A connection with a channel in confirm mode."""
+
+    def __init__(self, home: Home) -> None:
+        self._connection = connect(home, "relay")
+        self._channel: Any = self._connection.channel()
+        self._waiting: set[int] = set()
+        self._tag = 0
+        self._refused = False
+        self._channel.confirm_select()
+        self._channel.events["basic_ack"].add(self._confirmed)
+        self._channel.events["basic_nack"].add(self._not_taken)
+
+    def publish(self, entries: Iterable[Entry]) -> None:
+        self._waiting.clear()
+        self._refused = False
+        for entry in entries:
+            message = AmqpMessage(
+                entry.body,
+                content_type=CONTENT_TYPE,
+                delivery_mode=PERSISTENT,
+                application_headers={KEY_HEADER: entry.origin} if entry.origin else {},
+            )
+            self._channel.basic_publish(message, entry.exchange, entry.key)
+            # The broker counts publishes of a channel in confirm mode from 1 on.
+            self._tag += 1
+            self._waiting.add(self._tag)
+        self._wait()
+
+    def beat(self) -> None:
+        self._connection.heartbeat_check()
+
+    def close(self) -> None:
+        try:
+            self._connection.close()
+        except Exception as error:  # noqa: BLE001 - it is being given up because it is broken
+            log.debug("relay.close", error=error)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + CONFIRM_SECONDS
+        while self._waiting:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise NotConfirmed(f"{len(self._waiting)} publishes were not confirmed in {CONFIRM_SECONDS:.0f} s")
+            self._connection.drain_events(timeout=left)
+        if self._refused:
+            raise NotConfirmed("the broker did not take a publish (nack)")
+
+    def _confirmed(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - the library's signature
+        if multiple:
+            self._waiting = {waiting for waiting in self._waiting if waiting > tag}
+        else:
+            self._waiting.discard(tag)
+
+    def _not_taken(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - the library's signature
+        self._refused = True
+        self._confirmed(tag, multiple)
+
+
+def _in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """Entries of one aggregate by its version, wherever their documents stand; others where they are."""
+    listed = list(entries)
+    by_aggregate: dict[str, list[Entry]] = {}
+    for entry in listed:
+        by_aggregate.setdefault(entry.aggregate, []).append(entry)
+    turns = {a: iter(sorted(group, key=lambda e: e.version)) for a, group in by_aggregate.items()}
+    return [next(turns[entry.aggregate]) for entry in listed]

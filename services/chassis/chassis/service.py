@@ -1,0 +1,137 @@
+"""The base of the service classes: wiring that all services share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from nameko.extensions import DependencyProvider
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.wrappers import Response
+
+from chassis import strictjson, web
+from chassis.floor import Floor
+from chassis.subscriber import apply_deliveries, subscribe
+from chassis.web import Request, get
+
+if TYPE_CHECKING:
+    from chassis.clock import Clock
+    from chassis.decision import Handlers, Network
+    from chassis.effects import Adapter
+    from chassis.incoming import Delivery, Order, Outcome
+    from chassis.transaction import Incoming
+
+PAGE = 200
+"""Commands of one request that are applied in one transaction."""
+
+
+class _FloorProvider(DependencyProvider):  # type: ignore[misc] - nameko ships no types
+    """Gives every worker the floor."""
+
+    def get_dependency(self, _context: Any) -> Floor:
+        floor: Floor = self.container.config["floor"]
+        return floor
+
+
+class Service:
+    """What every service class begins with; a subclass is wiring only.
+
+    Attributes:
+        name: The service's name.
+        handlers: Its register.
+        queries: Its class of queries, made with the database; None where it needs none.
+        effects: Name of an effect → factory that is called once with the service and gives the adapter.
+        settings: Dataclass of its own settings, or None.
+        floor: What it runs on.
+    """
+
+    name: ClassVar[str]
+    handlers: ClassVar[Handlers]
+    queries: ClassVar[Callable[[Any], Any] | None] = None
+    effects: ClassVar[Mapping[str, Callable[[Any], Adapter]]] = {}
+    settings: ClassVar[type | None] = None
+    floor = _FloorProvider()
+
+    @classmethod
+    def on(cls, floor: Floor) -> Self:
+        """An instance on a floor, outside nameko's workers."""
+        service = cls()
+        service.floor = floor
+        return service
+
+    def reads(self) -> Any:
+        """The immutable view that a batch's decisions get; a subclass gives its own."""
+        return None
+
+    def opened(self) -> None:
+        """Called once, when the store is there; a subclass may start to follow reference data."""
+
+    @property
+    def store(self) -> Any:
+        """The service's queries."""
+        return self.floor.queries
+
+    @property
+    def network(self) -> Network:
+        """Who is in the network."""
+        return self.floor.home.network
+
+    @property
+    def organisation(self) -> str:
+        """The own organisation's code."""
+        return self.floor.home.organisation
+
+    @property
+    def clock(self) -> Clock:
+        """The one clock."""
+        return self.floor.home.clock
+
+    @property
+    def own_settings(self) -> Any:
+        """Instance of the service's own settings."""
+        return self.floor.own_settings
+
+    def state(self, aggregate: str, identifier: str) -> Any:
+        """One aggregate's state, personal fields included, or None."""
+        found = self.floor.transaction.load(aggregate, identifier)
+        return found[0] if found else None
+
+    def history(self, aggregate: str, identifier: str) -> list[dict[str, Any]]:
+        """What happened to one aggregate, oldest first."""
+        return self.floor.transaction.history(aggregate, identifier)
+
+    def order(self, name: str, data: Any, request: Request, mark: str = "") -> Order:
+        """A command of a request's person; `mark` tells several commands of one request apart."""
+        return web.order(self.floor, name, data, request, mark)
+
+    def apply(self, incoming: Sequence[Incoming]) -> list[Outcome]:
+        """Apply commands, a page a transaction; what became of each, in order."""
+        pages = [incoming[start : start + PAGE] for start in range(0, len(incoming), PAGE)]
+        return [outcome for page in pages for outcome in self.floor.transaction.apply(page)]
+
+    @subscribe()
+    def take(self, deliveries: Sequence[Delivery]) -> Exception | None:
+        """A batch of events."""
+        return apply_deliveries(self.floor.home, self.floor.transaction, deliveries)
+
+    @get("/health/live", roles=None)
+    def live(self, _request: Request) -> Any:
+        """The process answers."""
+        return {"status": "live", "organisation": self.organisation, "service": self.name}
+
+    @get("/health/ready", roles=None)
+    def ready(self, _request: Request) -> Any:
+        """Everything that it stands on is there."""
+        parts = {**self.floor.ready(), "broker": self.floor.broker_ready()}
+        status = 200 if all(parts.values()) else 503
+        return Response(strictjson.dumps(parts), status, content_type="application/json")
+
+    @get("/metrics", roles=None)
+    def metrics(self, _request: Request) -> Any:
+        """Metrics for Prometheus."""
+        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+    @get("/v1/parked", roles={"operator"})
+    def parked(self, _request: Request) -> Any:
+        """What is parked, in groups."""
+        return self.floor.lot.summary()

@@ -1,0 +1,275 @@
+"""The subscriber: takes raw messages in batches, hands each batch to one worker, and acknowledges after the commit."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import eventlet
+from eventlet.event import Event
+from nameko.extensions import Entrypoint
+from pymongo.errors import PyMongoError
+
+from chassis import border, metrics
+from chassis.amqp import BROKER_ERRORS, HEARTBEAT_SECONDS, RETRY_SECONDS, Weather, connect
+from chassis.duties import Wake
+from chassis.incoming import Arrival, Delivery
+from chassis.logs import log
+from chassis.parking import Parked
+from chassis.profile import ATTEMPTS_HEADER, KEY_HEADER
+from chassis.reasons import Reason, Unacceptable
+from chassis.topology import (
+    EVENTS,
+    PLAIN_ARGUMENTS,
+    QUEUE_ARGUMENTS,
+    dead,
+    own_exchange,
+    queue,
+    service_bindings,
+)
+from chassis.transaction import StoreAway
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chassis.home import Home
+    from chassis.transaction import Transaction
+
+DRAIN_SECONDS = 30.0
+"""How long a stop waits for what was taken already."""
+
+
+class _Line:
+    """One connection to the broker and what it has delivered but not had acknowledged."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._queue = queue(home.organisation, home.service)
+        self.pending: deque[tuple[int, Delivery]] = deque()
+        self.wake = Wake()
+        self.connection = connect(home, "subscriber")
+        self.channel: Any = self.connection.channel()
+        # The body is the codec's business; the library would decode it by a header of the publisher's.
+        self.channel.auto_decode = False
+        self._declare()
+        self.channel.basic_qos(0, home.settings.prefetch, a_global=False)
+        # A consumer's tag is its queue's name, so that each delivery tells where it came from.
+        for name in (self._queue, dead(self._queue)):
+            self.channel.basic_consume(name, consumer_tag=name, callback=self._take)
+
+    def ack(self, tag: int) -> None:
+        self.channel.basic_ack(tag, multiple=True)
+
+    def cancel(self) -> None:
+        for name in (self._queue, dead(self._queue)):
+            self.channel.basic_cancel(name)
+
+    def close(self) -> None:
+        try:
+            self.connection.close()
+        except Exception as error:  # noqa: BLE001 - it is being given up
+            log.debug("subscriber.close", error=error)
+
+    def _declare(self) -> None:
+        for name, arguments in ((self._queue, QUEUE_ARGUMENTS), (dead(self._queue), PLAIN_ARGUMENTS)):
+            self.channel.queue_declare(name, durable=True, auto_delete=False, arguments=dict(arguments))
+        self.channel.exchange_declare(own_exchange(self._home.organisation), "direct", durable=True, auto_delete=False)
+        events = self._home.handlers.event_names()
+        for binding in service_bindings(self._home.organisation, self._home.service, events):
+            self.channel.queue_bind(binding.queue, binding.exchange, binding.key)
+
+    def _take(self, message: Any) -> None:
+        headers = message.properties.get("application_headers") or {}
+        info = message.delivery_info
+        own = info["exchange"] != EVENTS
+        key = headers.get(KEY_HEADER) if own else None
+        attempts = headers.get(ATTEMPTS_HEADER)
+        body = message.body
+        delivery = Delivery(
+            body=body.encode() if isinstance(body, str) else bytes(body),
+            routing_key=key if isinstance(key, str) else info["routing_key"],
+            queue=info["consumer_tag"],
+            content_type=message.properties.get("content_type"),
+            headers=headers,
+            own=own,
+            attempts=attempts if isinstance(attempts, int) else 0,
+        )
+        self.pending.append((message.delivery_tag, delivery))
+        self.wake.up()
+
+
+class Subscriber(Entrypoint):  # type: ignore[misc] - nameko ships no types
+    """nameko's entrypoint for the events of the network: one worker for each batch."""
+
+    def setup(self) -> None:
+        """Prepare; called by nameko before anything starts."""
+        self.home: Home = self.container.config["floor"].home
+        self._store = Weather("store")
+        self._line: _Line | None = None
+        self._running = False
+        self._weather = Weather("broker")
+        self._threads: list[Any] = []
+
+    def start(self) -> None:
+        """Begin to take messages; called by nameko."""
+        self._running = True
+        self._threads = [eventlet.spawn(self._read), eventlet.spawn(self._work)]
+
+    def stop(self) -> None:
+        """Stop taking, finish what was taken, acknowledge it, and only then close; called by nameko."""
+        line, self._running = self._line, False
+        with eventlet.Timeout(DRAIN_SECONDS, exception=False):
+            if line is not None:
+                self._cancel(line)
+                line.wake.up()
+            for thread in self._threads:
+                thread.wait()
+        for thread in self._threads:
+            thread.kill()
+        if line is not None:
+            line.close()
+
+    def connected(self) -> bool:
+        """Whether messages can come."""
+        return self._line is not None
+
+    def _cancel(self, line: _Line) -> None:
+        try:
+            line.cancel()
+        except BROKER_ERRORS as error:
+            log.warning("subscriber.cancel", error=error)
+
+    def _read(self) -> None:
+        while self._running:
+            try:
+                self._read_line()
+            except BROKER_ERRORS as error:
+                self._weather.gone(error)
+            except Exception as error:  # noqa: BLE001 - a green thread that dies would end the container (trap 4)
+                log.error("subscriber.failed", error=error)
+            if self._running:
+                self._lost()
+                eventlet.sleep(RETRY_SECONDS)
+
+    def _read_line(self) -> None:
+        line = _Line(self.home)
+        self._line = line
+        metrics.BROKER_CONNECTED.set(1)
+        self._weather.back()
+        log.info("subscriber.ready", queue=queue(self.home.organisation, self.home.service))
+        while self._running:
+            try:
+                line.connection.drain_events(timeout=HEARTBEAT_SECONDS / 4)
+            except TimeoutError:
+                line.connection.heartbeat_check()
+
+    def _lost(self) -> None:
+        metrics.BROKER_CONNECTED.set(0)
+        line, self._line = self._line, None
+        if line is not None:
+            # What was not acknowledged comes again on the next connection.
+            line.pending.clear()
+            line.close()
+
+    def _work(self) -> None:
+        while self._running or (self._line is not None and self._line.pending):
+            line = self._line
+            if line is None:
+                eventlet.sleep(RETRY_SECONDS / 10)
+                continue
+            if not line.pending:
+                line.wake.wait(1.0)
+                continue
+            try:
+                self._batch(line)
+            except Exception as error:  # noqa: BLE001 - see _read
+                log.error("subscriber.batch", error=error)
+                eventlet.sleep(RETRY_SECONDS)
+
+    def _batch(self, line: _Line) -> None:
+        settings = self.home.settings
+        if len(line.pending) < settings.batch_messages and self._running:
+            eventlet.sleep(settings.linger_seconds)
+        tag, deliveries = self._next(line)
+        metrics.BATCH_MESSAGES.observe(len(deliveries))
+        self._in_worker(deliveries)
+        # After a reconnection the broker sends the batch again, and its marks tell that it is known.
+        if line is self._line:
+            line.ack(tag)
+
+    def _next(self, line: _Line) -> tuple[int, list[Delivery]]:
+        settings = self.home.settings
+        deliveries: list[Delivery] = []
+        size, tag = 0, 0
+        while line.pending and len(deliveries) < settings.batch_messages:
+            size += len(line.pending[0][1].body)
+            if deliveries and size > settings.batch_bytes:
+                break
+            tag, delivery = line.pending.popleft()
+            deliveries.append(delivery)
+        return tag, deliveries
+
+    def _in_worker(self, deliveries: Sequence[Delivery]) -> None:
+        while True:
+            done = Event()
+
+            def finished(_context: Any, result: Any, failure: Any, done: Any = done) -> tuple[Any, Any]:
+                done.send((result, failure))
+                return result, None
+
+            self.container.spawn_worker(self, (deliveries,), {}, handle_result=finished)
+            away, failure = done.wait()
+            if failure is not None:
+                raise failure[1]
+            metrics.CONSUMER_PAUSED.set(int(away is not None))
+            if away is None:
+                return
+            # Nothing is parked while the store is away: the same batch is tried until it is back.
+            self._store.gone(away)
+            eventlet.sleep(RETRY_SECONDS)
+
+
+subscribe = Subscriber.decorator
+
+
+def apply_deliveries(
+    home: Home, transaction: Transaction, deliveries: Sequence[Delivery]
+) -> StoreAway | PyMongoError | None:
+    """Admit and apply a batch as the broker delivered it.
+
+    Returns:
+        None where all of it is settled; the error where the store cannot be reached and the same batch is to be
+        applied again later.
+    """
+    try:
+        _apply(home, transaction, deliveries)
+    except (StoreAway, PyMongoError) as error:
+        return error
+    return None
+
+
+def _apply(home: Home, transaction: Transaction, deliveries: Sequence[Delivery]) -> None:
+    arrivals: list[Arrival] = []
+    parked: list[Parked] = []
+    for delivery in deliveries:
+        metrics.RECEIVED.labels(_known_name(home, delivery)).inc()
+        try:
+            if delivery.queue == dead(queue(home.organisation, home.service)):
+                raise Unacceptable(Reason.CRASHED, "came back from the broker too often")
+            arrivals.append(border.arrive(home, delivery))
+        except Unacceptable as error:
+            parked.append(Parked(delivery=delivery, reason=error.reason, error=str(error), at=home.clock.now()))
+            metrics.PARKED.labels(str(error.reason)).inc()
+    if parked:
+        transaction.park(parked)
+    if arrivals:
+        started = time.perf_counter()
+        transaction.apply(arrivals)
+        log.debug("batch.applied", messages=len(arrivals), seconds=round(time.perf_counter() - started, 4))
+
+
+def _known_name(home: Home, delivery: Delivery) -> str:
+    # A metric's labels are bounded: names come from the register, never from outside.
+    name = ".".join(delivery.routing_key.split(".")[:2])
+    return name if name in home.handlers.event_names() else "other"

@@ -1,0 +1,388 @@
+"""HTTP: tokens, roles, idempotency keys, bounded bodies, and one form of error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from eventlet import wsgi
+from eventlet.event import Event
+from marshmallow import ValidationError
+from nameko.web.handlers import HttpRequestHandler
+from nameko.web.server import BindAddress, HttpOnlyProtocol, WebServer
+from pymongo.errors import PyMongoError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Request as WerkzeugRequest
+from werkzeug.wrappers import Response
+
+from chassis import crypto, metrics, problems, strictjson
+from chassis.decision import Refused
+from chassis.identity import find_identity_code
+from chassis.incoming import Order
+from chassis.logs import log
+from chassis.problems import Problem
+from chassis.transaction import StoreAway
+
+if TYPE_CHECKING:
+    from chassis.floor import Floor
+    from chassis.service import Service
+
+BODY_BYTES = 256 * 1024
+"""A body at the most, where a route does not say otherwise."""
+
+LINE_BYTES = 8192
+SOCKET_SECONDS = 30
+KEY_CHARACTERS = 200
+WHY_CHARACTERS = 200
+
+_NDJSON = "application/x-ndjson"
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request whose bearer and size were checked.
+
+    Attributes:
+        method: GET, POST or PUT.
+        route: The route's pattern.
+        path: Its named parts.
+        query: The query's first values.
+        headers: Headers.
+        body: Bytes, within the route's limit.
+        person: Staff id behind the token.
+        organisation: The token's organisation.
+        roles: The token's roles.
+        key: The Idempotency-Key; of a PUT, a hash of path and body; empty for a GET.
+        at: The chassis clock.
+    """
+
+    method: str
+    route: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    person: str
+    organisation: str
+    roles: frozenset[str]
+    key: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer of one JSON object a line, sent while it is made."""
+
+    objects: Iterable[Mapping[str, Any]]
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines."""
+        for item in self.objects:
+            yield strictjson.dumps(item) + b"\n"
+
+
+class Server(WebServer):  # type: ignore[misc] - nameko ships no types
+    """nameko's web server with limits, one form of error, and no way for a request to end the container."""
+
+    @property
+    def floor(self) -> Floor:
+        """The service's floor."""
+        floor: Floor = self.container.config["floor"]
+        return floor
+
+    @property
+    def bind_addr(self) -> BindAddress:
+        """Where it listens."""
+        return BindAddress(*self.floor.home.settings.http)
+
+    def get_wsgi_app(self) -> Any:
+        """The application: errors of routing are problems as well."""
+        routes = self.make_url_map()
+        return partial(_application, routes)
+
+    def get_wsgi_server(
+        self, sock: Any, wsgi_app: Any, protocol: Any = HttpOnlyProtocol, debug: bool = False  # noqa: FBT001, FBT002
+    ) -> Any:
+        """The server, with limits on lines and idle connections."""
+        return wsgi.Server(
+            sock,
+            sock.getsockname(),
+            wsgi_app,
+            protocol=protocol,
+            debug=debug,
+            log_output=False,
+            url_length_limit=LINE_BYTES,
+            socket_timeout=SOCKET_SECONDS,
+        )
+
+    def process_request(self, sock: Any, address: Any) -> None:
+        """Serve one connection; whatever happens to it ends it alone (trap 4)."""
+        try:
+            super().process_request(sock, address)
+        except Exception as error:  # noqa: BLE001 - see above
+            log.warning("http.connection", error=error)
+
+
+def _application(routes: Any, environ: Any, start_response: Any) -> Any:
+    adapter = routes.bind_to_environ(environ)
+    try:
+        route, values = adapter.match()
+        response = route.answer(WerkzeugRequest(environ), values)
+    except NotFound:
+        response = Problem(HTTPStatus.NOT_FOUND, "no-route", "There is nothing at this path.").response()
+    except MethodNotAllowed as error:
+        allowed = ", ".join(error.valid_methods or ())
+        detail = f"This path takes {allowed} only."
+        headers = {"Allow": allowed}
+        response = Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail, headers=headers).response()
+    except HTTPException:
+        response = Problem(HTTPStatus.BAD_REQUEST, "request", "The request cannot be read.").response()
+    response.headers.extend(_HEADERS)
+    return response(environ, start_response)
+
+
+class Route(HttpRequestHandler):  # type: ignore[misc] - nameko ships no types
+    """nameko's HTTP entrypoint with everything that a request must pass before its method is called."""
+
+    server = Server()
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        *,
+        roles: Iterable[str] | None,
+        limit: int = BODY_BYTES,
+        personal: bool = False,
+        keyed: bool = True,
+    ) -> None:
+        """Describe the route.
+
+        Args:
+            method: GET, POST or PUT.
+            url: Path with named parts in braces.
+            roles: Roles that may use it, None for everybody without a token, empty for every token.
+            limit: Bytes of the body at the most.
+            personal: Whether it shows personal data: it then asks why, and the reading is logged.
+            keyed: Whether a POST needs an Idempotency-Key.
+        """
+        super().__init__(method, url)
+        self.roles = None if roles is None else frozenset(roles)
+        self.limit = limit
+        self.personal = personal
+        self.keyed = keyed
+
+    def get_url_rule(self) -> Rule:
+        """The route for werkzeug."""
+        return Rule(self.url.replace("{", "<").replace("}", ">"), methods=[self.method])
+
+    def answer(self, request: WerkzeugRequest, path: Mapping[str, str]) -> Response:
+        """Check and answer one request."""
+        started = time.perf_counter()
+        try:
+            response = self._answered(request, path)
+        except Problem as problem:
+            response = problem.response()
+        except (StoreAway, PyMongoError) as error:
+            log.warning("http.away", route=self.url, error=error)
+            response = problems.away().response()
+        except Exception as error:  # noqa: BLE001 - told without its values, and never to the client
+            log.error("http.failed", route=self.url, error=error)
+            detail = "The service failed at this request; its operators can find it in the log."
+            response = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "error", detail).response()
+        metrics.HTTP_SECONDS.labels(self.method, str(response.status_code)).observe(time.perf_counter() - started)
+        return response
+
+    def _answered(self, request: WerkzeugRequest, path: Mapping[str, str]) -> Response:
+        floor = self.server.floor
+        bearer = self._bearer(floor, request)
+        if self.method != "GET" and floor.is_behind():
+            raise problems.away()
+        body = self._body(request)
+        checked = Request(
+            method=self.method,
+            route=self.url,
+            path=dict(path),
+            query=request.args.to_dict(),
+            headers=dict(request.headers),
+            body=body,
+            person=bearer.person if bearer else "",
+            organisation=bearer.organisation if bearer else "",
+            roles=bearer.roles if bearer else frozenset(),
+            key=self._key(request, path, body),
+            at=floor.home.clock.now(),
+        )
+        if self.personal:
+            _log_reading(floor, checked)
+        return _response(self._in_worker(checked))
+
+    def _bearer(self, floor: Floor, request: WerkzeugRequest) -> Any:
+        if self.roles is None:
+            return None
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        bearer = floor.tokens.bearer(token.strip(), floor.home.clock.now()) if scheme.lower() == "bearer" else None
+        if bearer is None:
+            detail = "Send a token that is valid and has not expired: Authorization: Bearer <token>."
+            raise Problem(HTTPStatus.UNAUTHORIZED, "token", detail, headers={"WWW-Authenticate": "Bearer"})
+        if bearer.organisation != floor.home.organisation:
+            raise Problem(HTTPStatus.FORBIDDEN, "organisation", "This token belongs to another organisation.")
+        if self.roles and not self.roles & bearer.roles:
+            raise Problem(HTTPStatus.FORBIDDEN, "role", f"This needs the role {' or '.join(sorted(self.roles))}.")
+        return bearer
+
+    def _body(self, request: WerkzeugRequest) -> bytes:
+        too_big = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "size", f"A body has {self.limit} bytes at the most.")
+        if (request.content_length or 0) > self.limit:
+            raise too_big
+        # A chunked body says no length, so that it is read up to the limit and one byte more.
+        body = request.environ["wsgi.input"].read(self.limit + 1) if self.method != "GET" else b""
+        if len(body) > self.limit:
+            raise too_big
+        return bytes(body)
+
+    def _key(self, request: WerkzeugRequest, path: Mapping[str, str], body: bytes) -> str:
+        if self.method == "PUT":
+            return crypto.keyed_hash(b"put", *path.values(), body)
+        if self.method == "GET" or not self.keyed:
+            return ""
+        key = request.headers.get("Idempotency-Key", "")
+        if not 0 < len(key) <= KEY_CHARACTERS:
+            detail = f"Send an Idempotency-Key of 1 to {KEY_CHARACTERS} characters, the same with every repetition."
+            raise Problem(HTTPStatus.BAD_REQUEST, "key", detail)
+        return key
+
+    def _in_worker(self, request: Request) -> Any:
+        done = Event()
+
+        def finished(_context: Any, result: Any, failure: Any) -> tuple[Any, Any]:
+            done.send((result, failure))
+            return result, None
+
+        self.container.spawn_worker(self, (request,), {}, handle_result=finished)
+        result, failure = done.wait()
+        if failure is None:
+            return result
+        error = failure[1]
+        if isinstance(error, Refused):
+            raise problems.of_refusal(error)
+        if isinstance(error, ValidationError):
+            raise problems.of_fields(error.normalized_messages())
+        raise error
+
+
+def get(url: str, *, roles: Iterable[str] | None = (), personal: bool = False) -> Any:
+    """A GET route; see `Route`."""
+    return Route.decorator("GET", url, roles=roles, personal=personal)
+
+
+def post(url: str, *, roles: Iterable[str] = (), limit: int = BODY_BYTES) -> Any:
+    """A POST route whose method reads the body itself; see `Route`."""
+    return Route.decorator("POST", url, roles=roles, limit=limit)
+
+
+def command(method: str, url: str, *, name: str, roles: Iterable[str]) -> Any:
+    """A route that is one command: its JSON body goes to the handler, and the aggregate as it then stands comes back."""
+
+    def run(service: Service, request: Request) -> Any:
+        data = read_json(request)
+        order = service.order(name, data, request)
+        return answer(service.floor, name, service.apply([order])[0])
+
+    run.__name__ = name.replace("-", "_")
+    run.__doc__ = f"The command {name}."
+    return Route.decorator(method, url, roles=roles)(run)
+
+
+def answer(floor: Floor, name: str, outcome: Any) -> Any:
+    """What a command's outcome is over HTTP.
+
+    Raises:
+        Problem: It was refused.
+    """
+    problem = problems.of_outcome(outcome)
+    if problem is not None:
+        raise problem
+    handler = floor.home.handlers.find("command", name)
+    view = handler.aggregate.view if handler else None
+    shown = floor.show(view, outcome.state) if view and outcome.state is not None else {}
+    body = {"id": outcome.aggregate_id, "version": outcome.version, **shown}
+    return Response(
+        strictjson.dumps(body), HTTPStatus.CREATED if outcome.created else HTTPStatus.OK, content_type="application/json"
+    )
+
+
+def read_json(request: Request) -> Any:
+    """The JSON of a body; an empty body is an empty object.
+
+    Raises:
+        Problem: It is no strict JSON, or holds a personal identity code.
+    """
+    if not request.body:
+        return {}
+    try:
+        data = strictjson.loads(request.body)
+    except strictjson.NotStrict as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "json", f"The body is {error}.") from None
+    where = find_identity_code(data)
+    if where is not None:
+        errors = [{"field": where, "rule": "holds a personal identity code, which is never kept"}]
+        detail = "A personal identity code stands in the body; remove it and send the rest again."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "identity-code", detail, errors=errors)
+    if not isinstance(data, dict):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "fields", "The body must be a JSON object.")
+    return data
+
+
+def order(floor: Floor, name: str, data: Any, request: Request, mark: str = "") -> Order:
+    """A command of a request's person.
+
+    Args:
+        floor: The service's floor.
+        name: The command.
+        data: JSON for its schema.
+        request: The request; its key and person make the mark.
+        mark: What tells several commands of one request apart.
+    """
+    secret = floor.home.secrets.ids
+    return Order(
+        name=name,
+        data=data,
+        mark=crypto.keyed_hash(
+            secret, request.organisation, request.person, request.route, *request.path.values(), request.key, mark
+        ),
+        body_hash=crypto.keyed_hash(secret, request.body),
+        path=request.path,
+        person=request.person,
+        roles=request.roles,
+        traceparent=_traceparent(request),
+    )
+
+
+def _traceparent(request: Request) -> str | None:
+    value = {name.lower(): value for name, value in request.headers.items()}.get("traceparent", "")
+    parts = value.split("-")
+    return value if [len(part) for part in parts] == [2, 32, 16, 2] else None
+
+
+def _log_reading(floor: Floor, request: Request) -> None:
+    why = request.query.get("why", "")
+    if not 0 < len(why) <= WHY_CHARACTERS:
+        detail = f"This shows personal data: say why you read it, as ?why= with 1 to {WHY_CHARACTERS} characters."
+        raise Problem(HTTPStatus.BAD_REQUEST, "why", detail)
+    floor.log_reading(request, why)
+
+
+def _response(result: Any) -> Response:
+    if isinstance(result, Response):
+        return result
+    if isinstance(result, Stream):
+        return Response(result.lines(), content_type=_NDJSON)
+    return Response(strictjson.dumps(result), content_type="application/json")
+

@@ -1,0 +1,30 @@
+"""The small test service, on a store or as a process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from chassis.testing_live import Place, Workshop
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from thing import Things
+
+HERE = str(Path(__file__).parent)
+
+
+@pytest.fixture
+def workshop(offline_place: Place) -> Iterator[Workshop]:
+    made = Workshop(Things, offline_place)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def thing_place(place: Place) -> Place:
+    """Where the test service runs as a process."""
+    return replace(place, more={"PYTHONPATH": HERE, "VIISIKKO_LOG_LEVEL": "debug"})

@@ -1,0 +1,322 @@
+"""One batch, one transaction, on a real store."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from chassis.incoming import Order, Settled
+from chassis import secrets
+from chassis.testing_live import Place, Workshop, event
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+
+def settled(outcomes: list[Any]) -> list[Settled]:
+    return [outcome.settled for outcome in outcomes]
+
+
+def parked(workshop: Workshop) -> list[dict[str, Any]]:
+    return list(workshop.floor.home.database["parked"].find())
+
+
+def test_an_event_changes_its_aggregate_and_sends_what_follows(workshop: Workshop) -> None:
+    outcomes = workshop.take(event("thing.made", {"amount": 3}))
+
+    assert settled(outcomes) == [Settled.APPLIED]
+    assert workshop.state("thing", "s-1").count == 3
+    assert [(e["type"], e["data"], e["sequence"]) for e in workshop.sent()] == [
+        ("fi.viisikko.thing.counted.v1", {"count": 3}, "0000000001")
+    ]
+
+
+def test_the_same_event_again_changes_nothing(workshop: Workshop) -> None:
+    same = event("thing.made", {"amount": 3})
+
+    outcomes = workshop.take(same) + workshop.take(same) + workshop.take(same, same)
+
+    assert settled(outcomes) == [Settled.APPLIED] + [Settled.DUPLICATE] * 3
+    assert workshop.state("thing", "s-1").count == 3
+    assert len(workshop.sent()) == 1
+
+
+def test_several_events_of_one_aggregate_are_applied_in_their_order(workshop: Workshop) -> None:
+    workshop.take(*(event("thing.made", {"amount": n}, sequence=n + 1) for n in range(5)))
+
+    assert [e["data"]["count"] for e in workshop.sent()] == [0, 1, 3, 6, 10]
+    assert [e["sequence"] for e in workshop.sent()] == [f"{n:010d}" for n in range(1, 6)]
+
+
+def test_an_older_event_of_the_same_stream_goes_to_the_history_only(workshop: Workshop) -> None:
+    outcomes = workshop.take(event("thing.made", {"amount": 1}, sequence=5), event("thing.made", {"amount": 1}, sequence=4))
+
+    assert settled(outcomes) == [Settled.APPLIED, Settled.SUPERSEDED]
+    assert workshop.state("thing", "s-1").count == 1
+    history = workshop.service.history("thing", "s-1")
+    assert [entry.get("settled") for entry in history] == [None, "superseded"]
+
+
+def test_without_a_sequence_an_older_time_is_superseded_and_an_equal_one_applied(workshop: Workshop) -> None:
+    now = datetime.now(UTC)
+
+    outcomes = workshop.take(
+        event("thing.made", {"amount": 1}, time=now),
+        event("thing.made", {"amount": 1}, time=now - timedelta(seconds=1)),
+        event("thing.made", {"amount": 1}, time=now),
+    )
+
+    assert settled(outcomes) == [Settled.APPLIED, Settled.SUPERSEDED, Settled.APPLIED]
+
+
+def test_sequences_of_other_sources_are_not_compared(workshop: Workshop) -> None:
+    outcomes = workshop.take(
+        event("thing.made", {"amount": 1}, sequence=9),
+        event("thing.made", {"amount": 1}, sequence=1, source="urn:viisikko:seamk:test"),
+    )
+
+    assert settled(outcomes) == [Settled.APPLIED, Settled.APPLIED]
+
+
+def test_data_that_breaks_its_schema_is_parked_and_its_publisher_told(workshop: Workshop) -> None:
+    outcomes = workshop.take(event("thing.made", {"amount": "many"}, source="urn:viisikko:seamk:x"))
+
+    assert settled(outcomes) == [Settled.PARKED]
+    assert [(p["reason"], p["publisher"]) for p in parked(workshop)] == [("schema", "seamk")]
+    told = workshop.sent()
+    assert [(e["type"], e["destination"], e["data"]["reason"]) for e in told] == [
+        ("fi.viisikko.event.refused.v1", "seamk", "schema")
+    ]
+    assert "many" not in json.dumps(told)
+
+
+def test_the_publisher_is_told_once_an_hour_with_the_count(workshop: Workshop) -> None:
+    for number in range(4):
+        workshop.take(event("thing.made", {"amount": "x"}, identifier=f"bad-{number}"))
+
+    assert [e["data"]["count"] for e in workshop.sent()] == [1]
+    assert len(parked(workshop)) == 4
+
+
+def test_the_same_bad_event_is_parked_once(workshop: Workshop) -> None:
+    bad = event("thing.made", {"amount": "x"})
+
+    workshop.take(bad)
+    workshop.take(bad)
+
+    assert [p["attempts"] for p in parked(workshop)] == [2]
+
+
+def test_a_rule_of_the_domain_parks_with_its_name(workshop: Workshop) -> None:
+    workshop.take(event("thing.made", {"amount": 999}), event("thing.made", {"amount": 1}))
+
+    assert [(p["reason"], p["rule"]) for p in parked(workshop)] == [("rule", "too-much")]
+    assert workshop.state("thing", "s-1").count == 999
+
+
+def test_a_corrected_resend_of_a_parked_event_is_no_duplicate(workshop: Workshop) -> None:
+    workshop.take(event("thing.made", {"amount": "x"}, identifier="same"))
+
+    outcomes = workshop.take(event("thing.made", {"amount": 2}, identifier="same"))
+
+    assert settled(outcomes) == [Settled.APPLIED]
+
+
+def test_who_may_not_say_it_is_parked_as_not_yours(workshop: Workshop) -> None:
+    workshop.take(event("thing.owned", {"amount": 1}))
+
+    workshop.take(event("thing.owned", {"amount": 1}, source="urn:viisikko:seamk:x"))
+
+    assert [p["reason"] for p in parked(workshop)] == ["not-yours"]
+
+
+def test_an_identity_code_is_parked_without_the_body(workshop: Workshop) -> None:
+    workshop.take(event("thing.made", {"amount": 1, "text": "hetu 131052-308T"}))
+
+    (found,) = parked(workshop)
+    assert (found["reason"], found["body"]) == ("identity-code", None)
+    assert "131052" not in repr(found) + json.dumps(workshop.sent())
+
+
+def test_a_programming_error_parks_the_guilty_event_alone(workshop: Workshop) -> None:
+    outcomes = workshop.take(
+        event("thing.made", {"amount": 1}), event("thing.made", {"amount": 13}), event("thing.made", {"amount": 2})
+    )
+
+    assert settled(outcomes) == [Settled.APPLIED, Settled.PARKED, Settled.APPLIED]
+    assert workshop.state("thing", "s-1").count == 3
+    assert [p["reason"] for p in parked(workshop)] == ["error"]
+
+
+def test_a_version_that_is_not_read_is_ignored(workshop: Workshop) -> None:
+    outcomes = workshop.take(event("thing.made", {"amount": 1}, version=2))
+
+    assert settled(outcomes) == [Settled.IGNORED]
+    assert parked(workshop) == []
+
+
+def test_an_event_from_before_the_replay_window_without_a_sequence_is_too_old(workshop: Workshop) -> None:
+    old = datetime.now(UTC) - timedelta(days=91)
+
+    workshop.take(event("thing.made", {"amount": 1}, time=old), event("thing.made", {"amount": 1}, time=old, sequence=1))
+
+    assert [p["reason"] for p in parked(workshop)] == ["too-old"]
+    assert workshop.state("thing", "s-1").count == 1
+
+
+def test_a_batch_with_two_writers_tries_again_and_loses_nothing(workshop: Workshop) -> None:
+    workshop.take(event("thing.made", {"amount": 0}))
+
+    def write(source: str) -> None:
+        for _ in range(15):
+            workshop.take(event("thing.made", {"amount": 1}, source=source))
+
+    threads = [threading.Thread(target=write, args=(f"urn:viisikko:kunta:writer-{n}",)) for n in range(3)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert workshop.state("thing", "s-1").count == 45
+
+
+def test_a_command_again_answers_with_the_aggregate_as_it_stands(workshop: Workshop) -> None:
+    first = workshop.order("make", {"amount": 1}, mark="m")
+    second = workshop.order("make", {"amount": 1}, mark="m")
+
+    assert (first.settled, second.settled) == (Settled.APPLIED, Settled.DUPLICATE)
+    assert first.aggregate_id == second.aggregate_id
+    assert second.state.count == 1
+
+
+def test_a_command_again_with_another_body_is_a_conflict(workshop: Workshop) -> None:
+    workshop.order("make", {"amount": 1}, mark="m")
+
+    assert workshop.order("make", {"amount": 2}, mark="m").settled is Settled.CONFLICT
+
+
+def test_personal_fields_are_encrypted_in_the_store(workshop: Workshop) -> None:
+    outcome = workshop.order("make", {"amount": 1, "note": "Aino Koski"})
+
+    stored = workshop.floor.home.database["thing"].find_one()
+    assert stored is not None
+    assert "Aino" not in repr(stored)
+    assert workshop.state("thing", outcome.aggregate_id or "").note == "Aino Koski"
+
+
+def test_without_its_key_a_personal_field_is_gone(workshop: Workshop) -> None:
+    outcome = workshop.order("make", {"amount": 1, "note": "Aino Koski"})
+
+    workshop.floor.home.keys["keys"].delete_many({})
+
+    assert workshop.state("thing", outcome.aggregate_id or "").note is None
+
+
+def test_what_leaves_the_organisation_names_the_client_by_the_pairs_reference(
+    workshop: Workshop, offline_place: Place
+) -> None:
+    secrets.make(offline_place.folder / "seamk", offline_place.folder / "keys", "seamk")
+    workshop.take(event("thing.abroad", {"amount": 1}, subject="c.aaaa"))
+
+    counted, whispered = workshop.sent()
+    assert counted["subject"].startswith("r.")
+    assert counted["correlationid"] == counted["subject"]
+    assert "causationid" not in counted
+    assert "traceparent" not in counted
+    assert workshop.floor.home.references.arrive(counted["subject"], "seamk") == "c.aaaa"
+    assert whispered["dataclassification"] == "personal"
+
+
+def test_what_is_about_a_client_never_goes_to_all(workshop: Workshop) -> None:
+    outcomes = workshop.take(event("thing.shouted", {"amount": 1}, subject="c.aaaa"))
+
+    assert settled(outcomes) == [Settled.PARKED]
+    assert [e["type"] for e in workshop.sent()] == ["fi.viisikko.event.refused.v1"]
+
+
+def test_a_timer_is_kept_with_its_aggregate_and_fires_once(workshop: Workshop) -> None:
+    workshop.take(event("thing.timed", {"amount": 0}))
+
+    fired = [workshop.floor.duties._timers.run_once() for _ in range(3)]
+
+    assert fired == [1, 0, 0]
+    assert workshop.state("thing", "s-1").reminded == 1
+
+
+def test_a_timer_waits_for_the_clock_that_is_set(workshop: Workshop, offline_place: Any) -> None:
+    workshop.take(event("thing.timed", {"amount": 3}))
+    before = workshop.floor.duties._timers.run_once()
+
+    (offline_place.folder / "clock").write_text(str(timedelta(days=4).total_seconds()))
+
+    assert (before, workshop.floor.duties._timers.run_once()) == (0, 1)
+
+
+def test_an_effect_is_tried_again_and_its_result_applied_once(workshop: Workshop, offline_place: Any) -> None:
+    workshop.take(event("thing.worked", {"amount": 8}))
+    effects = workshop.floor.duties._effects
+
+    tries = 0
+    for hour in range(5):
+        (offline_place.folder / "clock").write_text(str(hour * 3600))
+        tries += effects.run_once()
+
+    assert tries == 3
+    assert workshop.state("thing", "s-1").done == 8
+    assert workshop.floor.home.database["effects"].count_documents({}) == 0
+
+
+def test_an_effect_that_nobody_can_do_is_told_and_kept(workshop: Workshop) -> None:
+    workshop.take(event("thing.worked", {"amount": 7}))
+
+    workshop.floor.duties._effects.run_once()
+
+    assert workshop.state("thing", "s-1").failed == 1
+    assert workshop.floor.home.database["effects"].find_one({"dead": True})["error"] == "amount: nobody can do seven"
+
+
+def test_history_beyond_what_a_document_holds_is_moved_and_still_read(workshop: Workshop) -> None:
+    for start in range(0, 150, 50):
+        workshop.take(*(event("thing.made", {"amount": 0}, sequence=n + 1) for n in range(start, start + 50)))
+
+    history = workshop.service.history("thing", "s-1")
+
+    assert [entry["version"] for entry in history] == list(range(1, 151))
+    stored = workshop.floor.home.database["thing"].find_one()
+    assert stored is not None
+    assert len(stored["history"]) <= 120
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), max_size=20))
+def test_whatever_the_order_and_repetition_the_newest_of_a_stream_stands(
+    workshop: Workshop, numbers: list[tuple[int, bool]]
+) -> None:
+    subject = str(uuid.uuid4())
+    events = {n: event("thing.made", {"amount": n}, sequence=n, subject=subject, identifier=f"{subject}-{n}") for n in range(1, 7)}
+    batches: list[list[Any]] = [[]]
+    for number, cut in numbers:
+        batches[-1].append(events[number])
+        if cut:
+            batches.append([])
+
+    for batch in batches:
+        if batch:
+            workshop.take(*batch)
+
+    newest, total, seen = 0, 0, set()
+    for number, _cut in numbers:
+        if number not in seen and number > newest:
+            newest, total = number, total + number
+        seen.add(number)
+    state = workshop.state("thing", subject)
+    assert (state.count if state else 0) == total
+
+
+def test_an_order_without_a_handler_is_a_programming_error(workshop: Workshop) -> None:
+    with pytest.raises(LookupError):
+        workshop.floor.transaction.apply([Order(name="nothing", data={}, mark="m", body_hash="")])

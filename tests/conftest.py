@@ -1,0 +1,89 @@
+"""Real parts for tests: one broker and one store a session, a vhost and a database a test. Nothing starts unasked."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymongo
+import pytest
+from chassis import network
+from chassis.testing_live import Place
+from console import definitions
+from console.nodes.broker import RabbitNode
+from console.nodes.store import StoreNode
+
+ROOT = Path(__file__).parent.parent
+NETWORK = ROOT / "deploy" / "network.toml"
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
+    """A private RabbitMQ node."""
+    node = RabbitNode(tmp_path_factory.mktemp("broker"))
+    node.start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreNode]:
+    """A private store."""
+    node = StoreNode(tmp_path_factory.mktemp("store"))
+    node.start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def vhost(broker: RabbitNode) -> Iterator[str]:
+    """A virtual host with everything that deploy/network.toml asks for, the test service of the chassis included."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    found = network.read(NETWORK).network
+    reads = {service: ("thing.made",) for service in network.SERVICES}
+    content = definitions.build(found, reads, vhost=name)
+    with broker.client() as client:
+        client.put(f"/api/vhosts/{name}").raise_for_status()
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        client.put(f"/api/permissions/{name}/operator", json=everything).raise_for_status()
+        parts = {key: content[key] for key in ("exchanges", "policies")}
+        client.post(f"/api/definitions/{name}", json=parts).raise_for_status()
+        yield name
+        client.delete(f"/api/vhosts/{name}").raise_for_status()
+
+
+@pytest.fixture
+def place(tmp_path: Path, broker: RabbitNode, store: StoreNode, vhost: str) -> Iterator[Place]:
+    """Where kunta's services run: broker, store and secrets of this test alone."""
+    yield Place(
+        folder=tmp_path, organisation="kunta", network=NETWORK, amqp=broker.uri(vhost=vhost), mongo=store.uri
+    )
+    drop(store, "kunta_")
+
+
+@pytest.fixture
+def offline_place(tmp_path: Path, store: StoreNode) -> Iterator[Place]:
+    """The same without a broker, for tests that need a store only."""
+    yield Place(
+        folder=tmp_path, organisation="kunta", network=NETWORK, amqp="amqp://nobody@127.0.0.1:1", mongo=store.uri
+    )
+    drop(store, "kunta_")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("VIISIKKO_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("needs the folder of real data: set VIISIKKO_DATA")
+    return folder
+
+
+def drop(store: StoreNode, prefix: str) -> None:
+    """Drop the databases of a test."""
+    with pymongo.MongoClient[dict[str, object]](store.uri) as client:
+        for name in client.list_database_names():
+            if name.startswith(prefix):
+                client.drop_database(name)
