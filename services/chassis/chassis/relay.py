@@ -17,6 +17,7 @@ from chassis.outbox import Outbox, Page
 from chassis.parking import Parked, ParkingLot
 from chassis.profile import CONTENT_TYPE, KEY_HEADER
 from chassis.reasons import Reason
+from chassis.sessions import Sessions
 
 if TYPE_CHECKING:
     from chassis.border import Entry
@@ -41,6 +42,7 @@ class Relay:
         self._home = home
         self._outbox = Outbox(home.database)
         self._lot = ParkingLot(home)
+        self._sessions = Sessions(home.database)
         self._publisher: _Publisher | None = None
         self.weather = Weather("broker")
 
@@ -94,7 +96,7 @@ class Relay:
     def _one_at_a_time(self, pages: Sequence[Page]) -> None:
         for page in pages:
             refused = [(e, error) for e in _in_order(page.entries) if (error := self._refusal(e)) is not None]
-            with self._home.database.client.start_session() as session, session.start_transaction():
+            with self._sessions.transaction() as session:
                 self._lot.park([self._parked(entry, error) for entry, error in refused], session)
                 self._outbox.remove([page], session)
 

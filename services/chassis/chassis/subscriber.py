@@ -12,7 +12,7 @@ from nameko.extensions import Entrypoint
 from pymongo.errors import PyMongoError
 
 from chassis import border, metrics
-from chassis.amqp import BROKER_ERRORS, HEARTBEAT_SECONDS, RETRY_SECONDS, Weather, connect
+from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect
 from chassis.duties import Wake
 from chassis.incoming import Arrival, Delivery
 from chassis.logs import log
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     from chassis.home import Home
     from chassis.transaction import Transaction
+
+READ_SECONDS = 0.5
+"""How often the reader looks whether it is to stop."""
 
 DRAIN_SECONDS = 30.0
 """How long a stop waits for what was taken already."""
@@ -114,31 +117,23 @@ class Subscriber(Entrypoint):  # type: ignore[misc] - nameko ships no types
     def start(self) -> None:
         """Begin to take messages; called by nameko."""
         self._running = True
-        self._threads = [eventlet.spawn(self._read), eventlet.spawn(self._work)]
+        self._threads = [eventlet.spawn(self._read)]
+        self._threads.append(eventlet.spawn(self._work))
 
     def stop(self) -> None:
         """Stop taking, finish what was taken, acknowledge it, and only then close; called by nameko."""
-        line, self._running = self._line, False
+        self._running = False
         with eventlet.Timeout(DRAIN_SECONDS, exception=False):
-            if line is not None:
-                self._cancel(line)
-                line.wake.up()
             for thread in self._threads:
                 thread.wait()
         for thread in self._threads:
             thread.kill()
-        if line is not None:
-            line.close()
+        if self._line is not None:
+            self._line.close()
 
     def connected(self) -> bool:
         """Whether messages can come."""
         return self._line is not None
-
-    def _cancel(self, line: _Line) -> None:
-        try:
-            line.cancel()
-        except BROKER_ERRORS as error:
-            log.warning("subscriber.cancel", error=error)
 
     def _read(self) -> None:
         while self._running:
@@ -160,9 +155,12 @@ class Subscriber(Entrypoint):  # type: ignore[misc] - nameko ships no types
         log.info("subscriber.ready", queue=queue(self.home.organisation, self.home.service))
         while self._running:
             try:
-                line.connection.drain_events(timeout=HEARTBEAT_SECONDS / 4)
+                line.connection.drain_events(timeout=READ_SECONDS)
             except TimeoutError:
                 line.connection.heartbeat_check()
+        # Only the reader may read the answer; what is on its way until then still comes and is worked on.
+        line.cancel()
+        line.wake.up()
 
     def _lost(self) -> None:
         metrics.BROKER_CONNECTED.set(0)
@@ -173,13 +171,14 @@ class Subscriber(Entrypoint):  # type: ignore[misc] - nameko ships no types
             line.close()
 
     def _work(self) -> None:
-        while self._running or (self._line is not None and self._line.pending):
+        reader = self._threads[0]
+        while self._running or not reader.dead or (self._line is not None and self._line.pending):
             line = self._line
             if line is None:
                 eventlet.sleep(RETRY_SECONDS / 10)
                 continue
             if not line.pending:
-                line.wake.wait(1.0)
+                line.wake.wait(READ_SECONDS)
                 continue
             try:
                 self._batch(line)

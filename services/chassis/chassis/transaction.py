@@ -34,6 +34,7 @@ from chassis.messages import Ignored, Taken, take
 from chassis.outbox import Outbox
 from chassis.parking import Parked, ParkingLot
 from chassis.reasons import Reason, Unacceptable
+from chassis.sessions import Sessions
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
@@ -45,6 +46,9 @@ TRIES = 3
 """Tries of a decision that raises a programming error, before the message is parked."""
 
 CONFLICT_TRIES = 20
+PATIENT_TRIES = 5
+"""Conflicts in a row after which another replica is taken for dead, and its open transactions are ended."""
+
 CONFLICT_WAIT_SECONDS = 0.002
 
 Incoming = Arrival | Order | Due | Result
@@ -93,6 +97,7 @@ class Transaction:
         self._committed = committed
         self._lot = ParkingLot(home)
         self._outbox = Outbox(home.database)
+        self._sessions = Sessions(home.database)
         self._keys = states.FieldKeys(home.keys["keys"])
 
     def indexes(self) -> None:
@@ -157,6 +162,8 @@ class Transaction:
                 self._commit(batch)
             except _Conflict:
                 metrics.CONFLICTS.inc()
+                if attempt == PATIENT_TRIES:
+                    self._sessions.end_others()
                 time.sleep(CONFLICT_WAIT_SECONDS * attempt)
                 continue
             self._committed([(d.kind, d.id, d.state, d.version) for d in batch.changed])
@@ -269,9 +276,8 @@ class Transaction:
             return
         self._encrypt(batch)
         started = time.perf_counter()
-        client = self._home.database.client
         try:
-            with client.start_session() as session, session.start_transaction():
+            with self._sessions.transaction() as session:
                 self._write(batch, session)
         except (DuplicateKeyError, BulkWriteError) as error:
             if isinstance(error, DuplicateKeyError) or _is_duplicate(error):
