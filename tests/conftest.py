@@ -47,7 +47,7 @@ def vhost(broker: RabbitNode) -> Iterator[str]:
     with broker.client() as client:
         client.put(f"/api/vhosts/{name}").raise_for_status()
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        client.put(f"/api/permissions/{name}/operator", json=everything).raise_for_status()
+        client.put(f"/api/permissions/{name}/verkko", json=everything).raise_for_status()
         parts = {key: content[key] for key in ("exchanges", "policies")}
         client.post(f"/api/definitions/{name}", json=parts).raise_for_status()
         yield name

@@ -51,6 +51,8 @@ PATIENT_TRIES = 5
 
 CONFLICT_WAIT_SECONDS = 0.002
 
+NOTHING: Decision[Any] = Decision()
+
 Incoming = Arrival | Order | Due | Result
 Committed = Callable[[Sequence[tuple[str, str, Any, int]]], None]
 
@@ -247,10 +249,11 @@ class Transaction:
         entries = self._entries(taken, document, decision)
         effects = [_effect(taken, effect, batch.at) for effect in decision.effects]
         settled = Settled.SUPERSEDED if decision.superseded else Settled.APPLIED
+        if decision == NOTHING:
+            # A message that changes nothing is not remembered either: deciding it again is as harmless.
+            return _finished(taken.origin, document.outcome(Settled.IGNORED), batch)
         if decision.state is None and created:
-            if entries or effects or decision.timers:
-                raise ValueError(f"{taken.message.name}: sends out without any state that remembers it")
-            return _ended(taken.origin, settled, batch)
+            raise ValueError(f"{taken.message.name}: decides something without any state that remembers it")
         document.change(taken, decision, batch.at, settled=settled)
         batch.entries += entries
         batch.effects += effects

@@ -23,7 +23,9 @@ from console.nodes.processes import NotReady, Process
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Debian's start script itself; the one in /usr/sbin would change to the system's user and folder."""
 
-OPERATOR = "operator"
+OPERATOR = "verkko"
+"""The hub's own user (architecture.md, How organisations join)."""
+
 START_SECONDS = 90
 
 

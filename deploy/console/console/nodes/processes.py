@@ -112,6 +112,10 @@ class Process:
         if self.running:
             os.kill(self.pid, number)
 
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM and do not wait; `stop` waits."""
+        self.signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """End it: SIGTERM, and SIGKILL to the whole session when the time is up."""
         if self._child is None:

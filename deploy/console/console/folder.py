@@ -1,0 +1,90 @@
+"""The folder of a running network: where everything of it is kept, and who may read what."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from chassis import secrets as kept
+from chassis import tokens
+from chassis.decision import Network
+from chassis.secrets import write_private
+from chassis.tokens import Bearer
+
+TOKEN_DAYS = 365
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "coach": ("coach",),
+    "counsellor": ("counsellor",),
+    "operator": ("operator", "system"),
+}
+"""The tokens that every organisation with services gets, each with its roles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One network's folder, ``.viisikko`` by default."""
+
+    path: Path
+
+    @property
+    def keys(self) -> Path:
+        """Everybody's public keys."""
+        return self.path / "keys"
+
+    @property
+    def state(self) -> Path:
+        """What runs where; written when the network is ready."""
+        return self.path / "network.json"
+
+    @property
+    def clock(self) -> Path:
+        """The file that moves the clock of every service."""
+        return self.path / "clock"
+
+    def of(self, organisation: str) -> Path:
+        """An organisation's own folder, readable by its owner only."""
+        return self.path / organisation
+
+    def credentials(self, organisation: str) -> dict[str, Any]:
+        """An organisation's password on the broker and its tokens in clear; made where missing."""
+        file = self.of(organisation) / "credentials.json"
+        if not file.exists():
+            self.of(organisation).mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(file, json.dumps(self._new_credentials(organisation), indent=1))
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        return found
+
+    def make(self, network: Network) -> dict[str, str]:
+        """Make what is missing for every organisation: keys, tokens, passwords.
+
+        Returns:
+            Organisation → its password on the broker.
+        """
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        passwords = {}
+        for code in network.organisations:
+            kept.make(self.of(code), self.keys, code)
+            passwords[code] = self.credentials(code)["password"]
+        return passwords
+
+    def empty(self) -> None:
+        """Remove everything of an earlier run."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
+    def _new_credentials(self, organisation: str) -> dict[str, Any]:
+        expires = datetime.now(UTC) + timedelta(days=TOKEN_DAYS)
+        bearers = [
+            Bearer(
+                organisation=organisation, person=f"{organisation}-{name}", roles=frozenset(roles), expires=expires
+            )
+            for name, roles in ROLES.items()
+        ]
+        minted: Sequence[str] = tokens.mint(self.of(organisation) / "tokens.json", bearers)
+        return {"password": secrets.token_urlsafe(24), "tokens": dict(zip(ROLES, minted, strict=True))}
