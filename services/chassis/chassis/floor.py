@@ -9,7 +9,7 @@ import eventlet
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from chassis import network, secrets
+from chassis import crypto, network, secrets
 from chassis.amqp import RETRY_SECONDS, Weather
 from chassis.border import schema_of
 from chassis.clock import Clock
@@ -97,6 +97,10 @@ class Floor:
         """A state as its view shows it."""
         shown: Mapping[str, Any] = schema_of(view).dump(state)
         return shown
+
+    def short_reference(self, client: str) -> str:
+        """The short reference that people read, for a client id or reference."""
+        return crypto.short_reference(client)
 
     def log_reading(self, request: Request, why: str) -> None:
         """Remember that somebody reads personal data (domain.md, Privacy)."""

@@ -1,0 +1,239 @@
+"""The contract for partners, generated from the services' marshmallow schemas: AsyncAPI, JSON Schemas, examples, a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from chassis.decision import Classification, Contract
+from chassis.topology import EVENTS
+from marshmallow import Schema
+
+VERSION = "1.0.0"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ID = "https://viisikko.fi/contract/schemas"
+"""Base of the schemas' identifiers; a name, not a place to fetch them from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """One event type and the service that owns it."""
+
+    contract: Contract
+    schema: type[Schema]
+    owner: str
+
+    @property
+    def type(self) -> str:
+        """The CloudEvents type."""
+        return f"fi.viisikko.{self.contract.name}.v{self.contract.version}"
+
+
+class Unpromised(ValueError):  # noqa: N818 - errors name the fact
+    """A handler reads an event that no service's events.py owns."""
+
+
+def promised() -> list[Promised]:
+    """Every event type that the installed services publish or accept, by name.
+
+    Raises:
+        Unpromised: A handler reads one that nobody owns.
+    """
+    services = {entry.name: entry.load() for entry in entry_points(group="viisikko.services")}
+    found = {p.contract.name: p for name in ("chassis.parking", *(f"{s}.events" for s in services)) for p in _in(name)}
+    read = {event for service in services.values() for event in service.handlers.event_names()}
+    unknown = sorted(read - set(found))
+    if unknown:
+        raise Unpromised(f"handlers read events that no events.py owns: {', '.join(unknown)}")
+    return [found[name] for name in sorted(found)]
+
+
+def files() -> dict[str, str]:
+    """Path below deploy/contract → content of every generated file."""
+    events = promised()
+    written = {
+        "asyncapi.json": _json(asyncapi(events)),
+        "README.md": page(events),
+    }
+    for event in events:
+        written[f"schemas/{event.type}.json"] = _json(schema(event))
+        written[f"examples/{event.type}.json"] = _json(example(event))
+    return written
+
+
+def build(folder: Path, *, check: bool) -> list[str]:
+    """Write the files, or say which differ.
+
+    Args:
+        folder: deploy/contract.
+        check: Write nothing.
+
+    Returns:
+        Names of the files that differ from what is generated, those that should not be there included.
+    """
+    wanted = files()
+    present = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    differ = [name for name, text in wanted.items() if name not in present or present[name].read_text("utf-8") != text]
+    extra = [name for name in present if name not in wanted]
+    if not check:
+        for name in differ:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted[name], "utf-8")
+        for name in extra:
+            present[name].unlink()
+    return sorted(differ + extra)
+
+
+def schema(event: Promised) -> dict[str, Any]:
+    """The JSON Schema of an event's data; of a personal event, of what is inside the JWE."""
+    inner = _data_schema(event.schema)
+    return {"$schema": DIALECT, "$id": f"{ID}/{event.type}.json", "title": event.type, **inner}
+
+
+def example(event: Promised) -> dict[str, Any]:
+    """One whole event as it stands on the wire; of a personal event, with the data before it is sealed."""
+    name = event.contract.name
+    personal = event.contract.classification is Classification.PERSONAL
+    public = event.contract.classification is Classification.PUBLIC
+    source = event.owner if event.owner != "chassis" else "referral"
+    return {
+        "specversion": "1.0",
+        "id": "01938a2e-7c1b-7d3e-9b1f-6a5d4c3b2a10",
+        "source": f"urn:viisikko:kunta:{source}",
+        "type": event.type,
+        "subject": "seamk.42" if name.startswith("offering.") else "01938a2e-7c1b-7d3e-8b1f-000000000001",
+        "time": "2026-11-24T10:00:00Z",
+        "datacontenttype": "application/jose" if personal else "application/json",
+        "destination": "all" if name.startswith("offering.") else "seamk",
+        "sequence": "0000000001",
+        **({} if public else {"correlationid": "r.7ugfimbte27yo4jdrrslqq57gtsho275"}),
+        "dataclassification": str(event.contract.classification),
+        "data": event.contract.example,
+    }
+
+
+def asyncapi(events: list[Promised]) -> dict[str, Any]:
+    """The AsyncAPI 3 document: one channel for each event, all on the one exchange."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Viisikko",
+            "version": VERSION,
+            "description": "Client and referral events of the continuous-learning network.",
+            "license": {"name": "EUPL-1.2"},
+        },
+        "defaultContentType": "application/cloudevents+json",
+        "channels": {event.contract.name: _channel(event) for event in events},
+        "operations": {f"{kind}.{e.contract.name}": _operation(kind, e) for e in events for kind in ("send", "receive")},
+        "components": {
+            "messages": {event.contract.name: _message(event) for event in events},
+            "schemas": {event.contract.name: _data_schema(event.schema) for event in events},
+        },
+    }
+
+
+def page(events: list[Promised]) -> str:
+    """The page that partners read."""
+    lines = [
+        "# The network's events",
+        "",
+        "Generated by `viisikko contract build`; do not edit. Every event is a CloudEvent 1.0 in structured mode on the",
+        f"topic exchange `{EVENTS}`, under the routing key `<aggregate>.<verb>.<source organisation>.<destination>`.",
+        "",
+        "- P: public. Y: pseudonymous: a reference that only your pair of organisations knows. X: personal: `data` is one",
+        "  compact JWE for the destination, and the schema applies to what is inside.",
+        "- Schemas are in [schemas](schemas), whole example events in [examples](examples), all of it machine-readable in",
+        "  [asyncapi.json](asyncapi.json).",
+        "",
+        "| type | | from → to | says |",
+        "|---|---|---|---|",
+    ]
+    letters = {Classification.PUBLIC: "P", Classification.PSEUDONYMOUS: "Y", Classification.PERSONAL: "X"}
+    for event in events:
+        c = event.contract
+        lines.append(f"| [`{event.type}`](schemas/{event.type}.json) | {letters[c.classification]} | {c.route} | {c.says} |")
+    return "\n".join(lines) + "\n"
+
+
+def _channel(event: Promised) -> dict[str, Any]:
+    return {
+        "address": f"{event.contract.name}.{{source}}.{{destination}}",
+        "messages": {event.contract.name: {"$ref": f"#/components/messages/{event.contract.name}"}},
+        "parameters": {
+            "source": {"description": "Code of the organisation that speaks."},
+            "destination": {"description": "Code of the organisation that is addressed, or all."},
+        },
+        "bindings": {"amqp": {"is": "routingKey", "exchange": {"name": EVENTS, "type": "topic", "durable": True}}},
+    }
+
+
+def _operation(kind: str, event: Promised) -> dict[str, Any]:
+    return {
+        "action": kind,
+        "channel": {"$ref": f"#/channels/{event.contract.name}"},
+        "summary": event.contract.says,
+        "description": event.contract.route,
+    }
+
+
+def _message(event: Promised) -> dict[str, Any]:
+    personal = event.contract.classification is Classification.PERSONAL
+    sealed = {"type": "string", "description": "Compact JWE; its plaintext follows the schema of this event."}
+    return {
+        "name": event.type,
+        "title": event.contract.name,
+        "summary": event.contract.says,
+        "contentType": "application/cloudevents+json",
+        "payload": {
+            "type": "object",
+            "required": [
+                "specversion", "id", "source", "type", "subject", "time", "destination", "dataclassification", "data",
+            ],  # fmt: skip
+            "properties": {
+                "specversion": {"const": "1.0"},
+                "type": {"const": event.type},
+                **{name: {"type": "string"} for name in ("id", "source", "subject", "destination", "sequence")},
+                "time": {"type": "string", "format": "date-time"},
+                "dataclassification": {"const": str(event.contract.classification)},
+                "data": sealed if personal else {"$ref": f"#/components/schemas/{event.contract.name}"},
+            },
+        },
+        "examples": [{"name": event.contract.name, "payload": example(event)}],
+    }
+
+
+def _data_schema(schema_class: type[Schema]) -> dict[str, Any]:
+    plugin = MarshmallowPlugin(schema_name_resolver=lambda _schema: None)
+    APISpec("x", "1", "3.1.0", plugins=[plugin])
+    converted: dict[str, Any] = plugin.converter.schema2jsonschema(schema_class())  # type: ignore[union-attr]
+    # An older reader must take a newer event, so that further members are always allowed.
+    return {**_plain(converted), "additionalProperties": True}
+
+
+def _plain(value: Any) -> Any:
+    # marshmallow's ordered and lazy containers become JSON's own.
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _in(module: str) -> Iterator[Promised]:
+    owner = module.partition(".")[0]
+    for value in vars(import_module(module)).values():
+        contract = vars(value).get("contract") if isinstance(value, type) else None
+        if isinstance(contract, Contract):
+            yield Promised(contract, value, owner)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,92 @@
+"""The nameko class of intake: wiring only; what it does stands in handlers.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chassis.service import Service
+from chassis.web import Request, Stream, command, get, post
+from werkzeug.wrappers import Response
+
+from intake import handlers, store
+from intake.adapters import sheet
+from chassis.decision import Invalid
+from intake.domain import Client, ClientUnknown, Reads
+from intake.schemas import ClientSummary, ClientView
+
+
+class Intake(Service):
+    """Registers clients and keeps the person behind the reference."""
+
+    name = "intake"
+    handlers = handlers.on
+    queries = store.Queries
+
+    def reads(self) -> Reads:
+        """The view of one batch."""
+        return Reads(network=self.network)
+
+    register = command("POST", "/v1/clients", name="register-client", roles={"coach", "system"})
+    answer = command("POST", "/v1/clients/{id}/answers", name="answer", roles={"coach"})
+    consent = command("PUT", "/v1/clients/{id}/consent", name="change-consent", roles={"coach"})
+
+    @post("/v1/imports", roles={"coach"}, limit=sheet.MAX_BYTES)
+    def import_clients(self, request: Request) -> Any:
+        """A coach's spreadsheet: every good row becomes a client, and the sheet comes back with reference or error."""
+        try:
+            found = sheet.read(request.body)
+        except sheet.NotASheet as error:
+            raise Invalid(str(error), field="body") from None
+        orders = [self.order("import-client", row.data, request, mark=str(row.number)) for row in found.rows]
+        report = sheet.Report(found)
+        for row, outcome in zip(found.rows, self.apply(orders), strict=True):
+            report.add(row, outcome, short=self._short(outcome.aggregate_id))
+        if "application/json" in request.headers.get("Accept", "application/json"):
+            return report.json()
+        return Response(report.sheet(), content_type=found.content_type)
+
+    @get("/v1/clients", roles={"coach"})
+    def list_clients(self, request: Request) -> Stream:
+        """All clients without the persons, or a coach's (``?coach=``), one a line."""
+        return Stream(self._summary(client) for client in self.store.ids(request.query.get("coach")))
+
+    @get("/v1/clients/{id}", roles={"coach"}, personal=True)
+    def show(self, request: Request) -> Mapping[str, Any]:
+        """One client with the person."""
+        client = request.path["id"]
+        return {**self._summary(client), **ClientView().dump(self._client(client))}
+
+    @get("/v1/clients/{id}/proposals", roles={"coach"}, personal=True)
+    def show_proposals(self, request: Request) -> list[Mapping[str, Any]]:
+        """Proposed skills, each with the client's own words that led to it."""
+        client = self._client(request.path["id"])
+        words = client.told_words
+        return [
+            {
+                "skill": proposal.skill,
+                "labels": proposal.labels,
+                "score": proposal.score,
+                "through": proposal.through,
+                "words": [words[span.offset : span.offset + span.length] for span in proposal.evidence],
+            }
+            for proposal in client.proposals
+        ]
+
+    @get("/v1/clients/{id}/reads", roles={"coach"})
+    def show_readings(self, request: Request) -> list[Mapping[str, Any]]:
+        """Who has read the person's data, when and why; the client may see this list."""
+        return self.floor.readings(request.path["id"])
+
+    def _client(self, client: str) -> Client:
+        found: Client | None = self.state("client", client)
+        if found is None:
+            raise ClientUnknown("id: there is no such client here", field="id")
+        return found
+
+    def _summary(self, client: str) -> Mapping[str, Any]:
+        shown: Mapping[str, Any] = ClientSummary().dump(self._client(client))
+        return {"id": client, "reference": self._short(client), **shown}
+
+    def _short(self, client: str | None) -> str | None:
+        return self.floor.short_reference(client) if client else None
