@@ -1,0 +1,339 @@
+"""The `viisikko` command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from console.reach import Reach
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Runs, feeds and watches a Viisikko network. Begin with `viisikko demo`, or `viisikko up` and `viisikko status`.",
+)
+clients = typer.Typer(no_args_is_help=True, help="Clients of a home.")
+catalogue = typer.Typer(no_args_is_help=True, help="Offerings of the schools.")
+contract = typer.Typer(no_args_is_help=True, help="The contract for partners.")
+vocabulary = typer.Typer(no_args_is_help=True, help="The skills vocabulary.")
+app.add_typer(clients, name="clients")
+app.add_typer(catalogue, name="catalogue")
+app.add_typer(contract, name="contract")
+app.add_typer(vocabulary, name="vocabulary")
+
+out = Console()
+err = Console(stderr=True)
+
+FAILED, USAGE, SOME_REFUSED = 1, 2, 3
+START_SECONDS = 150
+
+FolderOption = Annotated[Path, typer.Option("--folder", help="Where the network keeps everything.", envvar="VIISIKKO_FOLDER")]
+NetworkOption = Annotated[Path, typer.Option("--network", help="The file that says who is in the network.")]
+OrganisationOption = Annotated[str, typer.Option("--organisation", "-o", help="Code of the organisation.")]
+
+DEFAULT_FOLDER = Path(".viisikko")
+DEFAULT_NETWORK = Path("deploy/network.toml")
+
+
+@app.command()
+def up(network: NetworkOption = DEFAULT_NETWORK, folder: FolderOption = DEFAULT_FOLDER) -> None:
+    """Start the whole network of network.toml on this machine, in the background."""
+    with _told():
+        from console.folder import Folder
+
+        kept = Folder(folder)
+        if kept.state.exists() and _alive(kept.state):
+            out.print(f"The network in {folder} runs already; see [bold]viisikko status[/].")
+            return
+        _wait_for_start(kept, _spawn(network, folder), folder / "supervisor.log")
+        _show_status(kept)
+        out.print("\nNext: [bold]viisikko catalogue import -o seamk FILE[/], [bold]viisikko tail[/]; stop with [bold]viisikko down[/].")
+
+
+@app.command()
+def down(folder: FolderOption = DEFAULT_FOLDER) -> None:
+    """Stop the network that `up` started; nothing of it is left running, and its data stays."""
+    with _told():
+        reach = _reach(folder)
+        pid = reach.state["supervisor"]
+        os.kill(pid, signal.SIGTERM)
+        with err.status("stopping"):
+            while Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
+                time.sleep(0.1)
+        out.print("The network is stopped; `viisikko up` starts it again with the same data.")
+
+
+@app.command()
+def status(folder: FolderOption = DEFAULT_FOLDER) -> None:
+    """Show every service: where it listens, whether it is ready, and what is parked."""
+    with _told():
+        from console.folder import Folder
+
+        _show_status(Folder(folder))
+
+
+@app.command()
+def demo(
+    data: Annotated[str | None, typer.Option("--data", help="Folder of real data: the full vocabulary and all its offerings.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
+    network: NetworkOption = DEFAULT_NETWORK,
+) -> None:
+    """Play one working day of the region on real parts: from a coach's spreadsheet to accepted referrals."""
+    with _told():
+        from console.demo.run import Missing, play
+
+        if data is not None and not Path(data).is_dir():
+            err.print(f"viisikko demo: there is no folder {data}: DATA must name one with esco/ and opintopolku/")
+            raise typer.Exit(USAGE)
+        try:
+            result = play(network, Path(data) if data else None, quiet=as_json)
+        except Missing as missing:
+            err.print(f"[bold red]The day did not end well:[/] {missing}")
+            raise typer.Exit(FAILED) from None
+        if as_json:
+            sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def publish(
+    organisation: OrganisationOption,
+    file: Annotated[Path, typer.Argument(help="A CloudEvent as JSON, such as those in deploy/contract/examples.")],
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Publish an event in an organisation's name, as its own program would. Its id and time are made new."""
+    with _told():
+        from chassis.decision import Classification
+
+        event = _event(file)
+        with _reach(folder).partner(organisation) as partner:
+            identifier = partner.publish(
+                event["type"].removeprefix("fi.viisikko.").rpartition(".")[0],
+                event["subject"],
+                event["data"],
+                to=event["destination"],
+                classification=Classification(event["dataclassification"]),
+                correlation=event.get("correlationid"),
+            )
+        out.print(f"The broker has it: {identifier}")
+
+
+@app.command()
+def validate(file: Annotated[Path, typer.Argument(help="A CloudEvent as JSON.")]) -> None:
+    """Check an event against the contract before you publish it; every broken rule is named."""
+    with _told():
+        from console.validate import problems
+
+        found = problems(file.read_bytes())
+        for problem in found:
+            err.print(f"[red]✗[/] {problem}")
+        if found:
+            raise typer.Exit(FAILED)
+        out.print("The event is valid.")
+
+
+@app.command()
+def tail(
+    organisation: Annotated[str, typer.Option("--organisation", "-o", help="Whose events to follow.")] = "kunta",
+    seconds: Annotated[float | None, typer.Option(help="Stop after so long; by default at Ctrl-C.")] = None,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Follow the events that an organisation may read, as they pass: who, what, from → to. Payloads are not shown."""
+    with _told():
+        from console.tail import follow
+
+        for line in follow(_reach(folder).state["amqp"][organisation], organisation, seconds):
+            out.print(line)
+
+
+@clients.command("import")
+def import_clients(
+    file: Annotated[Path, typer.Argument(help="A coach's spreadsheet, CSV or XLSX.")],
+    organisation: OrganisationOption = "kunta",
+    back: Annotated[Path | None, typer.Option("--back", help="Write the sheet here, with reference or error in a column.")] = None,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Import a coach's spreadsheet. Wrong rows are told with row, column and rule; the others are kept."""
+    with _told():
+        api = _reach(folder).api(organisation, "intake", "coach")
+        content = file.read_bytes()
+        report = api.upload("/v1/imports", content, content_type="application/octet-stream").json()
+        for refusal in report["refused"]:
+            err.print(f"row {refusal['row']}, {refusal['column']}: {refusal['message']} ({refusal['rule']})")
+        out.print(f"{report['accepted']} of {report['rows']} rows taken.")
+        if back:
+            answer = api.upload("/v1/imports", content, content_type="application/octet-stream", accept="application/octet-stream")
+            back.write_bytes(answer.content)
+            out.print(f"The sheet is in {back}, with a reference or an error in each row.")
+        if report["refused"]:
+            raise typer.Exit(SOME_REFUSED)
+
+
+@clients.command("template")
+def client_template(file: Annotated[Path, typer.Argument(help="Where to write it, .csv or .xlsx.")]) -> None:
+    """Write an empty spreadsheet with the headings that an import knows."""
+    with _told():
+        from console.sheets import write_sheet
+        from intake.adapters.columns import template
+
+        write_sheet(file, [template()])
+        out.print(f"The template is in {file}.")
+
+
+@catalogue.command("import")
+def import_catalogue(
+    files: Annotated[list[Path], typer.Argument(help="Kouta JSON, Open Education API JSON, CSV or XLSX.")],
+    organisation: OrganisationOption,
+    form: Annotated[str | None, typer.Option(help="kouta, ooapi or csv; by default as the file's name says.")] = None,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Import a school's offerings; only what changed is published, and what is gone is withdrawn.
+
+    A member's file goes to its own catalogue; for a guest, the command publishes as the guest's own user.
+    """
+    with _told():
+        from console.offerings import form_of, import_offerings
+
+        done = import_offerings(_reach(folder), organisation, files, form_of(files[0], form))
+        for refusal in done.refused:
+            err.print(f"row {refusal['row']}, {refusal['field'] or 'row'}: {refusal['message']} ({refusal['rule']})")
+        out.print(
+            f"{done.rows} rows: {done.published} published, {done.changed} changed, {done.unchanged} unchanged, "
+            f"{done.withdrawn} withdrawn, {len(done.refused)} refused."
+        )
+        if done.refused:
+            raise typer.Exit(SOME_REFUSED)
+
+
+@vocabulary.command("import")
+def import_vocabulary(
+    source: Annotated[Path, typer.Argument(help="Folder in ESCO's form.")],
+    organisation: OrganisationOption = "kunta",
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Upload a full ESCO vocabulary to an organisation's assessment service; it replaces the small one."""
+    with _told():
+        from console.vocabulary import upload
+
+        with err.status("reading") as progress:
+            api = _reach(folder).api(organisation, "assessment", "operator")
+            counts = upload(api, source, lambda sent: progress.update(f"{sent:,} records sent"))
+        out.print_json(data=counts)
+
+
+@contract.command("build")
+def build_contract(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file is not fresh.")] = False,
+) -> None:
+    """Write what is generated below deploy/: the contract for partners, the broker's definitions, the scrape settings."""
+    with _told():
+        from console.generated import build
+
+        differ = build(Path("deploy"), check=check)
+        if check and differ:
+            for name in differ:
+                err.print(f"not fresh: deploy/{name}")
+            err.print("Run `viisikko contract build` and commit what it writes.")
+            raise typer.Exit(FAILED)
+        out.print("All generated files are fresh." if not differ else f"{len(differ)} files written.")
+
+
+def _event(file: Path) -> dict[str, Any]:
+    from console.validate import problems
+
+    body = file.read_bytes()
+    found = problems(body)
+    if found:
+        raise RuntimeError(f"{file} is no valid event: {'; '.join(found)}")
+    event: dict[str, Any] = json.loads(body)
+    return event
+
+
+def _reach(folder: Path) -> Reach:
+    from console.folder import Folder
+    from console.reach import NotUp, Reach
+
+    kept = Folder(folder)
+    if kept.state.exists() and not _alive(kept.state):
+        raise NotUp(f"the network in {folder} has ended without `viisikko down`: start it with `viisikko up`")
+    return Reach.of(kept)
+
+
+def _spawn(network: Path, folder: Path) -> subprocess.Popen[bytes]:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [sys.executable, "-W", "ignore", "-m", "console.supervise", str(network), str(folder)]
+    with (folder / "supervisor.log").open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 - this project's own module
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _wait_for_start(kept: Any, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    with err.status("starting broker, store, mail and services"):
+        while not kept.state.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the network did not start: {log.read_text().strip().splitlines()[-1:]}")
+            time.sleep(0.1)
+
+
+def _show_status(kept: Any) -> None:
+    from console.reach import Reach
+
+    reach = Reach.of(kept)
+    table = Table("organisation", "service", "address", "ready")
+    for name, url in reach.state["services"].items():
+        organisation, _, service = name.partition(".")
+        table.add_row(organisation, service, url, _ready(url))
+    out.print(table)
+    for name, group in reach.parked():
+        out.print(f"parked at {name}: {group['count']} × {group['type']} of {group['publisher']}: {group['reason']}")
+
+
+def _ready(url: str) -> str:
+    try:
+        answer = httpx.get(f"{url}/health/ready", timeout=5)
+    except httpx.HTTPError:
+        return "[red]away[/]"
+    if answer.is_success:
+        return "[green]yes[/]"
+    return f"[yellow]no: {', '.join(part for part, there in answer.json().items() if not there)}[/]"
+
+
+def _alive(state: Path) -> bool:
+    pid = json.loads(state.read_text("utf-8"))["supervisor"]
+    return Path(f"/proc/{pid}").exists() and not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors that people can do something about are one sentence, and never a stack trace."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("Stopped.")
+        raise typer.Exit(130) from None
+    except (RuntimeError, ValueError, OSError, ExceptionGroup, httpx.HTTPError) as error:
+        err.print(f"[bold red]viisikko:[/] {error}", highlight=False)
+        raise typer.Exit(FAILED) from None

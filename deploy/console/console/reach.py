@@ -1,0 +1,74 @@
+"""How commands reach a running network: its addresses, tokens and users, from the folder that it keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from console.api import Api
+from console.folder import Folder
+from console.partner import Partner
+
+
+class NotUp(RuntimeError):  # noqa: N818 - errors name the fact
+    """No network runs in this folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A running network.
+
+    Attributes:
+        folder: Its folder.
+        state: What runs where.
+    """
+
+    folder: Folder
+    state: dict[str, Any]
+
+    @classmethod
+    def of(cls, folder: Folder) -> Reach:
+        """The network that runs in a folder.
+
+        Raises:
+            NotUp: None does.
+        """
+        if not folder.state.exists():
+            raise NotUp(f"no network runs in {folder.path}: start it with `viisikko up`")
+        return cls(folder, json.loads(folder.state.read_text("utf-8")))
+
+    def api(self, organisation: str, service: str, role: str) -> Api:
+        """A service, spoken to with one of the organisation's tokens.
+
+        Raises:
+            NotUp: The organisation does not run that service.
+        """
+        url = self.state["services"].get(f"{organisation}.{service}")
+        if url is None:
+            raise NotUp(f"{organisation} runs no {service}: deploy/network.toml says who runs what")
+        return Api(url, self.folder.credentials(organisation)["tokens"][role])
+
+    def runs(self, service: str) -> list[str]:
+        """Organisations that run a service."""
+        return [name.partition(".")[0] for name in self.state["services"] if name.endswith(f".{service}")]
+
+    def partner(self, organisation: str, system: str = "console") -> Partner:
+        """An organisation's own user on the broker.
+
+        Raises:
+            NotUp: There is no such organisation.
+        """
+        amqp = self.state["amqp"].get(organisation)
+        if amqp is None:
+            raise NotUp(f"there is no organisation {organisation} in the network: deploy/network.toml lists them")
+        private = self.folder.of(organisation) / "keys.json"
+        return Partner(organisation, amqp, private=private, public=self.folder.keys, system=system)
+
+    def parked(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every group in every parking lot, with the service that parked it."""
+        for name in self.state["services"]:
+            organisation, _, service = name.partition(".")
+            for group in self.api(organisation, service, "operator").get("/v1/parked"):
+                yield name, group
