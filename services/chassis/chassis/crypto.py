@@ -20,12 +20,17 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from chassis.cloudevents import MAX_BYTES
 from chassis.reasons import Reason, Unacceptable
 
 ALGORITHM = "ECDH-ES"
 ENCRYPTION = "A256GCM"
-MAX_SEALED = 96 * 1024
-"""Characters of a compact JWE at the most: an event's 64 KiB bound it long before."""
+MAX_SEALED = MAX_BYTES
+"""Characters of a compact JWE at the most: it travels within an event."""
+
+MAX_HEADER = 8 * 1024
+"""Characters of its protected header at the most. The header repeats id, source and subject, whose 200 characters
+each (chassis.profile) take 12 bytes in JSON where they are rarest, and a third more in base64."""
 
 _NOT_OURS = "is sealed for another organisation or with a key that is no longer held"
 _CHANGED = "was changed, or belongs to another event"
@@ -37,6 +42,8 @@ PAIR = "r."
 """How a pair's reference begins."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LOOK_ALIKES = str.maketrans("OIL", "011")
+_FIELD = 0b100101
 _REFERENCE_LENGTH = 7
 
 
@@ -75,7 +82,10 @@ class KeyRing:
 
         Raises:
             KeyError: There is no public key of the destination.
+            Unacceptable: The plaintext is empty or too long, so that no event could carry it.
         """
+        if not plaintext:
+            raise Unacceptable(Reason.SEALED, "must not be empty where it is personal", field="data")
         keys = self._keys(self._public / f"{destination}.json")
         if not keys:
             raise KeyError(f"no public key of {destination} in {self._public}")
@@ -87,7 +97,11 @@ class KeyRing:
             "source": source,
             "subject": subject,
         }
-        return jwe.encrypt_compact(header, plaintext, keys[0], registry=_registry())
+        sealed = jwe.encrypt_compact(header, plaintext, keys[0], registry=_Registry())
+        if len(sealed) > MAX_SEALED:
+            rule = f"{len(plaintext)} bytes, which are {len(sealed)} when sealed, and {MAX_SEALED} is the most"
+            raise Unacceptable(Reason.TOO_LARGE, rule, field="data")
+        return sealed
 
     def open(self, sealed: str, *, event_id: str, source: str, subject: str) -> bytes:
         """Decrypt an event's data.
@@ -104,7 +118,7 @@ class KeyRing:
         if (header.get("id"), header.get("source"), header.get("subject")) != (event_id, source, subject):
             raise Unacceptable(Reason.SEALED, _CHANGED, field="data")
         try:
-            opened = jwe.decrypt_compact(sealed, key, registry=_registry())
+            opened = jwe.decrypt_compact(sealed, key, registry=_Registry())
         except (JoseError, ValueError, TypeError, KeyError):
             raise Unacceptable(Reason.SEALED, _CHANGED, field="data") from None
         return opened.plaintext or b""
@@ -156,22 +170,29 @@ def short_reference(client: str) -> str:
     """A short reference for people: seven characters of Crockford's base 32 and one to check them."""
     number = int.from_bytes(hashlib.sha256(client.encode()).digest()[:8], "big")
     text = "".join(_CROCKFORD[(number >> 5 * position) & 31] for position in range(_REFERENCE_LENGTH))
-    return text + _check_character(text)
+    return text + _CROCKFORD[_weighed(text)]
 
 
 def is_short_reference(text: str) -> bool:
-    """Whether a reference was written down without a slip: one changed or two swapped characters are noticed."""
-    return (
-        len(text) == _REFERENCE_LENGTH + 1
-        and all(character in _CROCKFORD for character in text)
-        and _check_character(text[:-1]) == text[-1]
-    )
+    """Whether a reference was written down without a slip: every changed character and every swap of two is noticed.
+
+    Lower case is read as upper case, the letter O as 0, and I and L as 1, as Crockford's base 32 has it.
+    """
+    if len(text) != _REFERENCE_LENGTH + 1 or not text.isascii():
+        return False
+    read = text.upper().translate(_LOOK_ALIKES)
+    return all(character in _CROCKFORD for character in read) and _weighed(read[:-1]) == _CROCKFORD.index(read[-1])
 
 
-def _check_character(text: str) -> str:
-    # Odd weights have inverses modulo 32, so that any single change is seen; neighbours differ in theirs.
-    weighted = sum((2 * place + 3) * _CROCKFORD.index(character) for place, character in enumerate(text))
-    return _CROCKFORD[weighted % 32]
+def _weighed(text: str) -> int:
+    # Characters are weighed in the field of 32 elements, GF(2)[x]/(x^5 + x^2 + 1), the last one by x, the one before by
+    # x^2 and so on; the check character weighs 1. No weight is zero, so a change is seen; no two are equal, so a swap
+    # is seen. (Weights modulo 32 cannot do both: odd ones, which see every change, differ by even ones.)
+    total = 0
+    for character in text:
+        total = (total ^ _CROCKFORD.index(character)) << 1
+        total ^= _FIELD if total & 32 else 0
+    return total
 
 
 class FieldCipher:
@@ -232,9 +253,14 @@ def find_token(hashed: str, known: Iterable[str]) -> str | None:
     return found
 
 
-def _registry() -> jwe.JWERegistry:
-    # The header repeats the event's id, source and subject, which the registry's strict check does not know.
-    return jwe.JWERegistry(algorithms=[ALGORITHM, ENCRYPTION], strict_check_header=False)
+class _Registry(jwe.JWERegistry):
+    """What a seal may be made of; its header repeats what the usual strict check does not know."""
+
+    max_protected_header_length = MAX_HEADER
+    max_ciphertext_length = MAX_SEALED
+
+    def __init__(self) -> None:
+        super().__init__(algorithms=[ALGORITHM, ENCRYPTION], strict_check_header=False)
 
 
 def _header(sealed: str) -> Mapping[str, Any]:
@@ -257,4 +283,8 @@ def _base32(data: bytes) -> str:
 def _unbase32(text: str) -> bytes:
     if not re.fullmatch(r"[a-z2-7]+", text):
         raise ValueError("not base32")
-    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    if _base32(data) != text:
+        # The last character may hold bits that decoding drops; only one spelling of a reference is the reference.
+        raise ValueError("not the one spelling")
+    return data

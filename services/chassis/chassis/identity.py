@@ -10,17 +10,23 @@ import re
 from datetime import date
 from typing import Any
 
-_CENTURIES = {"+": 1800} | dict.fromkeys("-YXWVU", 1900) | dict.fromkeys("ABCDEF", 2000)
+_DASHES = "-\u2010\u2011\u2013\u2212"
+"""The keyboard's hyphen, and what word processors make of it: hyphen, unbroken hyphen, en dash, minus."""
+
+_CENTURIES = {"+": 1800} | dict.fromkeys(_DASHES + "YXWVU", 1900) | dict.fromkeys("ABCDEF", 2000)
 _CHECKS = "0123456789ABCDEFHJKLMNPRSTUVWXY"
-# People put spaces around the middle character; the dashes of word processors count as the hyphen.
-_CODE = re.compile(r"(?<!\d)(\d{6})\s?([-+–−YXWVUABCDEF])\s?(\d{3})([0-9A-Y])(?![0-9A-Za-z])", re.IGNORECASE)
+# People put spaces around the middle character and before the last.
+_CODE = re.compile(
+    rf"(?<!\d)(\d{{6}})\s?([{re.escape(_DASHES)}+YXWVUABCDEF])\s?(\d{{3}})\s?([0-9A-Y])(?![^\W_])",
+    re.IGNORECASE,
+)
 
 
 def is_identity_code(digits: str, century: str, number: str, check: str) -> bool:
     """Whether the four parts make a code: an existing day, an individual number, and the right check character."""
     day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:])
     try:
-        date(_CENTURIES["-" if century in "–−" else century.upper()] + year, month, day)
+        date(_CENTURIES[century.upper()] + year, month, day)
     except ValueError:
         return False
     return int(number) > 1 and _CHECKS[int(digits + number) % 31] == check.upper()

@@ -26,9 +26,12 @@ _TYPE = re.compile(r"fi\.viisikko\.([a-z]+(?:-[a-z]+)*)\.([a-z]+(?:-[a-z]+)*)\.v
 _SOURCE = re.compile(r"urn:viisikko:([a-z]+):([a-z0-9][a-z0-9.-]{0,62})\Z")
 _SUBJECT = re.compile(r"[^\s]{1,200}\Z")
 _SEQUENCE = re.compile(r"\d{1,19}\Z", re.ASCII)
-_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+# W3C Trace Context, version 00; ids of zeros only are invalid there.
+_TRACE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 _JWE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 SEQUENCE_DIGITS = 10
+MAX_SEQUENCE = 2**63 - 1
+"""The store keeps sequences as 64-bit integers."""
 MAX_ID = 200
 
 
@@ -235,15 +238,18 @@ def _sequence(event: CloudEvent) -> int | None:
     value = event.extensions.get("sequence")
     if value is None:
         return None
-    if not isinstance(value, str) or not _SEQUENCE.match(value):
-        raise Unacceptable(Reason.PROFILE, "must be a text of 1 to 19 digits", field="sequence")
+    if not isinstance(value, str) or not _SEQUENCE.match(value) or int(value) > MAX_SEQUENCE:
+        rule = "must be a text of 1 to 19 digits, for a number that fits 64 bits"
+        raise Unacceptable(Reason.PROFILE, rule, field="sequence")
     return int(value)
 
 
 def _trace(event: CloudEvent) -> str | None:
     value = _extension(event, "traceparent", required=False)
     if value is not None:
-        _match(_TRACE, value, "traceparent", "must be a W3C trace context of version 00")
+        _match(
+            _TRACE, value, "traceparent", "must be a W3C trace context of version 00, with ids that are not all zeros"
+        )
     return value
 
 

@@ -16,7 +16,11 @@ MAX_INTEGER = 2**63
 """Integers are 64 bits wide in the store and in most members' languages."""
 
 MAX_DIGITS = 40
-"""Longer numbers are refused before they are computed."""
+"""Longer integers are refused before they are computed, which takes Python the square of their length."""
+
+
+_TOO_DEEP = f"nests deeper than {MAX_DEPTH}"
+_HALF = "a string holds half a character (a lone surrogate)"
 
 
 class NotStrict(ValueError):  # noqa: N818 - errors name the fact
@@ -40,7 +44,7 @@ def loads(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise NotStrict(f"not JSON: {error.msg.lower()} at character {error.pos}") from None
     except RecursionError:
-        raise NotStrict(f"nests deeper than {MAX_DEPTH}") from None
+        raise NotStrict(_TOO_DEEP) from None
     # Both walks are needed by almost no body, so that the usual one is only counted through.
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _bounded(value, 0)
@@ -53,10 +57,17 @@ def dumps(value: Any) -> bytes:
     """Compact UTF-8.
 
     Raises:
-        ValueError: A number is not finite, or a string holds half a character.
+        NotStrict: A number is not finite, a string holds half a character, or it nests without end.
         TypeError: A value is none of JSON's.
     """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    try:
+        return _ENCODER.encode(value).encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotStrict(_HALF) from None
+    except ValueError:
+        raise NotStrict("a number is not finite, or a value holds itself") from None
+    except RecursionError:
+        raise NotStrict(_TOO_DEEP) from None
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -73,7 +84,8 @@ def _integer(digits: str) -> int:
 
 
 def _number(digits: str) -> float:
-    value = float(digits) if len(digits) <= MAX_DIGITS else math.inf
+    # A long fraction costs no more than its length, and the caller has bounded that.
+    value = float(digits)
     if math.isinf(value):
         raise NotStrict("a number is beyond what can be kept")
     return value
@@ -83,9 +95,8 @@ def _constant(_name: str) -> NoReturn:
     raise NotStrict("NaN and Infinity are not JSON")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_number, parse_constant=_constant
-)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_float=_number, parse_constant=_constant)
 
 
 def _children(value: Any) -> list[Any]:
@@ -96,7 +107,7 @@ def _children(value: Any) -> list[Any]:
 
 def _bounded(value: Any, depth: int) -> None:
     if isinstance(value, dict | list) and depth >= MAX_DEPTH:
-        raise NotStrict(f"nests deeper than {MAX_DEPTH}")
+        raise NotStrict(_TOO_DEEP)
     for child in _children(value):
         _bounded(child, depth + 1)
 
@@ -105,4 +116,4 @@ def _whole(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise NotStrict("a string holds half a character (a lone surrogate)") from None
+        raise NotStrict(_HALF) from None
