@@ -154,10 +154,13 @@ def tail(
 ) -> None:
     """Follow the events that an organisation may read, as they pass: who, what, from → to. Payloads are not shown."""
     with _told():
-        from console.tail import follow
+        from console.tail import follow, keys_of
 
-        for line in follow(_reach(folder).state["amqp"][organisation], organisation, seconds):
-            out.print(line)
+        amqp = _reach(folder).state["amqp"][organisation]
+        deadline = time.monotonic() + seconds if seconds else float("inf")
+        until = lambda: time.monotonic() > deadline  # noqa: E731 - one condition, named where it is used
+        for seen in follow(amqp, keys=keys_of(organisation), until=until, owner=organisation):
+            out.print(seen.line)
 
 
 @clients.command("import")

@@ -1,0 +1,1 @@
+"""One working day of the region, played on real parts."""
