@@ -14,6 +14,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 import holidays
+
 from chassis.decision import Invalid, Network, NotYours, Refused, Unknown, personal
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
@@ -100,12 +101,32 @@ class OutcomeRequired(Invalid):
     """A completion says how each goal ended."""
 
 
+class OutcomeUnclear(Invalid):
+    """A completion says of one goal twice how it ended."""
+
+
+class StatusContradicted(Invalid):
+    """An event's status is not the one that its verb says."""
+
+
+class ClientRequired(Invalid):
+    """A referral is about a client, whom the event's ``correlationid`` names."""
+
+
 class NotAllowed(Refused):
     """The referral's state does not lead there."""
 
 
 class NotAddressable(Invalid):
     """The receiver is nobody whom network.toml lets this organisation address."""
+
+
+class OfferingOfAnother(Invalid):
+    """The offering belongs to another organisation than the receiver."""
+
+
+class EarlierUnknown(Invalid):
+    """What a referral is said to follow is no referral of the same client."""
 
 
 class PlanMissing(Refused):
@@ -163,6 +184,40 @@ MOVES: Mapping[str, Move] = {
 """Event verb → transition (domain.md, Referral)."""
 
 ENDS = frozenset(Status) - _OPEN
+_CAME_TO_NOTHING = frozenset({Status.REJECTED, Status.CANCELLED, Status.ENTERED_IN_ERROR})
+
+STANDS: Mapping[Status, str] = {
+    Status.REQUESTED: "requested",
+    Status.ACCEPTED: "accepted",
+    Status.IN_PROGRESS: "started",
+    Status.ON_HOLD: "held",
+    Status.REJECTED: "rejected",
+    Status.COMPLETED: "completed",
+    Status.FAILED: "failed",
+    Status.CANCELLED: "cancelled",
+    Status.ENTERED_IN_ERROR: "corrected",
+}
+"""State → the verb that says how a referral stands."""
+
+BEFORE_ENROLMENT = frozenset(
+    {
+        BusinessStatus.SEARCHING,
+        BusinessStatus.NEEDS_CLIENT_ACTION,
+        BusinessStatus.APPLYING,
+        BusinessStatus.EXAM_COACHING,
+    }
+)
+"""Steps of the journey that the sender's coach may set as well (domain.md, Referral)."""
+
+
+@cache
+def reachable(status: Status, party: Party) -> frozenset[Status]:
+    """The states that one side's own moves lead to from a state, itself included."""
+    found = {status}
+    moves = [move for move in MOVES.values() if party in move.by]
+    while steps := {move.to for move in moves if move.since & found} - found:
+        found |= steps
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,46 +338,86 @@ class Referral:
         raise NotYours(f"referral: {organisation} is neither its sender nor its receiver")
 
     def moved(self, verb: str, said: Said, *, by: str) -> Referral:
-        """The referral after a transition that `by` makes.
+        """The referral after a transition that `by` makes here.
 
         Raises:
             NotYours: `by` may not make it.
             NotAllowed: The state does not lead there.
             ReasonRequired: It says no reason and must.
-            OutcomeRequired: It is completed without any outcome.
+            OutcomeRequired: It is completed without an outcome for each goal.
         """
-        move = MOVES[verb]
-        if self.party(by) not in move.by:
-            raise NotYours(f"referral.{verb}: only the {' or the '.join(sorted(move.by))} may say this")
+        move = self._permitted(verb, by)
         if self.status not in move.since:
-            raise NotAllowed(f"status: {self.status} does not lead to {move.to}", field="status")
+            raise self._not_allowed(move)
         return self._to(move, said, by)
 
     def heard(self, verb: str, said: Said, *, by: str) -> Referral | None:
         """The referral after the other side has said a transition; None where it lost a race across the wire.
 
-        The race ends the same on both sides: ``entered-in-error`` beats everything; then a receiver's end state beats
-        the sender's; otherwise ``cancelled`` wins (domain.md, Referral).
+        Who carries the whole state says how the referral stands there; a step that this has overtaken on the way was
+        part of it and needs no message of its own.
 
         Raises:
             NotYours: The speaker may not make it.
             NotAllowed: The state does not lead there, and no race explains it.
+            StatusContradicted: It carries another status than its verb says.
             ReasonRequired: It says no reason and must.
-            OutcomeRequired: It is completed without any outcome.
+            OutcomeRequired: It is completed without an outcome for each goal.
         """
+        move = self._permitted(verb, by)
+        if said.status not in (None, move.to):
+            raise StatusContradicted(f"status: must be {move.to} with referral.{verb}", field="status")
+        if self._loses(move, by):
+            return None
+        whole = said.status is not None and move.to in reachable(self.status, self.party(by))
+        if not whole and self.status not in move.since and not self._overruled(move, by):
+            raise self._not_allowed(move)
+        return self._to(move, said, by)
+
+    def progressed(self, step: BusinessStatus, *, by: str) -> Referral:
+        """The referral after `by` has told a step of the client's journey here.
+
+        Raises:
+            NotAllowed: It came to nothing, or the step is the receiver's to tell.
+        """
+        if self.status in _CAME_TO_NOTHING:
+            raise NotAllowed(f"status: a referral that is {self.status} has no further steps", field="status")
+        shared = BEFORE_ENROLMENT | {None}
+        if self.party(by) is Party.SENDER and not {step, self.business_status} <= shared:
+            steps = ", ".join(sorted(BEFORE_ENROLMENT))
+            raise NotAllowed(f"businessStatus: the sender tells only {steps}, before enrolment", field="businessStatus")
+        return replace(self, business_status=step)
+
+    def heard_progress(self, said: Said, *, by: str) -> Referral | None:
+        """The referral after the receiver has told a step; None where this side knows that it came to nothing.
+
+        Raises:
+            NotYours: The speaker is not the receiver.
+            NotAllowed: It carries a state that this one does not lead to.
+        """
+        if self.party(by) is not Party.RECEIVER:
+            raise NotYours("referral.progressed: only the receiver may say this")
+        if said.status not in (None, Status.REQUESTED, self.status):
+            return self.heard(STANDS[said.status], said, by=by)
+        if self.status in _CAME_TO_NOTHING:
+            return None
+        return replace(self, business_status=said.business_status)
+
+    def _permitted(self, verb: str, by: str) -> Move:
         move = MOVES[verb]
         if self.party(by) not in move.by:
             raise NotYours(f"referral.{verb}: only the {' or the '.join(sorted(move.by))} may say this")
-        if self._beats(move, by):
-            return None
-        # Who carries the whole state says how it stands; the steps in between may still be on their way.
-        reachable = said.whole and self.status not in ENDS
-        if not reachable and self.status not in move.since and not self._overruled(move, by):
-            raise NotAllowed(f"status: {self.status} does not lead to {move.to}", field="status")
-        return self._to(move, said, by)
+        return move
 
-    def _beats(self, move: Move, by: str) -> bool:
-        """Whether what stands here wins against what the other side says."""
+    def _not_allowed(self, move: Move) -> NotAllowed:
+        return NotAllowed(f"status: {self.status} does not lead to {move.to}", field="status")
+
+    def _loses(self, move: Move, by: str) -> bool:
+        """Whether what the other side says gives way to what stands here.
+
+        The race ends the same on both sides: ``entered-in-error`` beats everything; then a receiver's end state beats
+        the sender's; otherwise ``cancelled`` wins (domain.md, Referral).
+        """
         if self.status is Status.ENTERED_IN_ERROR:
             return True
         if move.to is Status.ENTERED_IN_ERROR or self.status not in ENDS:
@@ -338,19 +433,31 @@ class Referral:
     def _to(self, move: Move, said: Said, by: str) -> Referral:
         if move.needs_reason and said.reason is None:
             raise ReasonRequired(f"reason: must be given for {move.to}, one of {', '.join(Reason)}", field="reason")
-        if move.to is Status.COMPLETED and not said.outcomes:
-            raise OutcomeRequired(f"outcomes: must say for each goal one of {', '.join(Result)}", field="outcomes")
+        if move.to is Status.COMPLETED:
+            self._require_outcomes(said)
+        # The journey and who sees to it are the receiver's word, whoever moves the referral.
+        theirs = said if by == self.receiver else Said()
         return replace(
             self,
             status=move.to,
             ended_by=by if move.to in ENDS else None,
             reason=said.reason if move.needs_reason else None,
             reason_text=said.reason_text if move.needs_reason else None,
-            outcomes=said.outcomes or self.outcomes,
-            business_status=said.business_status or self.business_status,
-            receiver_staff=said.staff or self.receiver_staff if by == self.receiver else self.receiver_staff,
+            outcomes=said.outcomes if move.to is Status.COMPLETED else self.outcomes,
+            business_status=theirs.business_status or self.business_status,
+            receiver_staff=theirs.staff or self.receiver_staff,
             next=None,
+            # Who was referred by mistake is nobody's business any more.
+            contact=None if move.to is Status.ENTERED_IN_ERROR else self.contact,
         )
+
+    def _require_outcomes(self, said: Said) -> None:
+        told = [outcome.goal for outcome in said.outcomes]
+        if not told or (self.goal.occupation and self.goal.occupation not in told):
+            rule = f"must say how each goal of the referral ended: its goal, with one of {', '.join(Result)}"
+            raise OutcomeRequired(f"outcomes: {rule}", field="outcomes")
+        if len(set(told)) != len(told):
+            raise OutcomeUnclear("outcomes: must name each goal once", field="outcomes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,8 +469,8 @@ class Said:
         reason_text: The same in words.
         outcomes: How each goal ended.
         business_status: The client's journey.
-        staff: Staff id of who is responsible on the speaker's side.
-        whole: Whether it carries the referral's whole state, as this service's events do and guests' may not.
+        staff: Staff id of who is responsible at the receiver.
+        status: How the referral stands there, of an event that carries the whole state; guests' need not.
     """
 
     reason: Reason | None = None
@@ -371,7 +478,7 @@ class Said:
     outcomes: tuple[Outcome, ...] = ()
     business_status: BusinessStatus | None = None
     staff: str | None = None
-    whole: bool = False
+    status: Status | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,11 +532,26 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What is known of a referral by those that follow it."""
+
+    client: str
+    receiver: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """The view that every decision of this service gets."""
+    """The view that every decision of this service gets.
+
+    Attributes:
+        network: Who is in the network.
+        journeys: Client → plan and suggestions.
+        made: ``<sender>/<id>`` → a referral that is known here.
+    """
 
     network: Network
     journeys: Mapping[str, Journey] = field(default_factory=dict)
+    made: Mapping[str, Made] = field(default_factory=dict)
 
 
 def addressable(network: Network, own: str, receiver: str) -> str:
@@ -439,14 +561,39 @@ def addressable(network: Network, own: str, receiver: str) -> str:
         NotAddressable: It may not, or is itself.
     """
     if receiver == own or receiver not in network.destinations(own):
-        raise NotAddressable(f"receiver: {own} may not refer to it; network.toml says whom it may address", field="receiver")
+        rule = f"must be an organisation that network.toml lets {own} address, and not {own} itself"
+        raise NotAddressable(f"receiver: {rule}", field="receiver")
     return receiver
+
+
+def offered_by(receiver: str, offering: str) -> str:
+    """The offering, where it is the receiver's own.
+
+    Raises:
+        OfferingOfAnother: Its id (``<provider>.<id at the provider>``) names another provider.
+    """
+    if offering.partition(".")[0] != receiver:
+        rule = f"must be one of the receiver's own, whose ids begin with '{receiver}.'"
+        raise OfferingOfAnother(f"offering: {rule}", field="offering")
+    return offering
+
+
+def earlier(reads: Reads, client: str, sender: str, identifiers: Sequence[str]) -> tuple[Earlier, ...]:
+    """The referrals that a new one follows.
+
+    Raises:
+        EarlierUnknown: One is no referral that this sender made for this client.
+    """
+    found = [(identifier, reads.made.get(f"{sender}/{identifier}")) for identifier in identifiers]
+    if any(made is None or made.client != client for _, made in found):
+        raise EarlierUnknown("basedOn: must hold ids of earlier referrals of the same client only", field="basedOn")
+    return tuple(Earlier(id=identifier, receiver=made.receiver) for identifier, made in found if made)
 
 
 def working_days_later(at: datetime, days: int) -> datetime:
     """The same time of day in Helsinki, so many working days later.
 
-    Saturdays, Sundays, Finnish holidays and the two eves on which offices are closed count as days off.
+    Saturdays, Sundays and Finnish holidays count as days off, and so do the two eves on which offices are closed.
     """
     local = at.astimezone(HELSINKI)
     while days:
@@ -457,12 +604,10 @@ def working_days_later(at: datetime, days: int) -> datetime:
 
 
 def _is_working_day(day: date) -> bool:
-    return day.weekday() < SATURDAY and day not in _days_off(day.year)
+    return day.weekday() < SATURDAY and day not in _holidays(day.year)
 
 
 @cache
-def _days_off(year: int) -> frozenset[date]:
-    christmas_eve = date(year, 12, 24)
-    # Midsummer eve is the Friday between 19 and 25 June.
-    midsummer_eve = next(d for d in (date(year, 6, 19 + n) for n in range(7)) if d.weekday() == SATURDAY - 1)
-    return frozenset(holidays.country_holidays("FI", years=year)) | {christmas_eve, midsummer_eve}
+def _holidays(year: int) -> frozenset[date]:
+    # The eves of Midsummer and of Christmas are among them.
+    return frozenset(holidays.country_holidays("FI", years=year))

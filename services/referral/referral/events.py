@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chassis.decision import Classification, Contract, published
 from marshmallow import Schema, fields
 
+from chassis.decision import Classification, Contract, published
 from referral.domain import BusinessStatus, Capacity, Reason, Referral, Result, Status
 
 SKILL = "http://data.europa.eu/esco/skill/d21bcba8-ecf5-4ac3-9a6c-25a5afa42ea2"
@@ -185,7 +185,11 @@ class ReferralCorrected(ReferralState):
     """It was entered in error."""
 
 
-@published(_contract("progressed", "A step of the client's journey.", TO_SENDER, status="accepted", businessStatus="enrolled"))
+@published(
+    _contract(
+        "progressed", "A step of the client's journey.", TO_SENDER, status="accepted", businessStatus="enrolled"
+    )
+)
 class ReferralProgressed(ReferralState):
     """A step of the client's journey."""
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chassis.decision import Decision, Handlers, Message, NotYours, Publish, Tell, anyone, own
-
+from chassis.decision import Contract, Decision, Handlers, Message, NotYours, Publish, Tell, anyone, own
 from referral import events, schemas
 from referral.domain import (
+    ENDS,
+    STANDS,
+    ClientRequired,
     Earlier,
     Journey,
     NotAllowed,
     NowhereLeft,
-    Party,
     PlanMissing,
     Question,
     QuestionUnknown,
@@ -30,6 +31,8 @@ from referral.domain import (
     Status,
     Suggestion,
     addressable,
+    earlier,
+    offered_by,
     working_days_later,
 )
 
@@ -46,7 +49,13 @@ UNANSWERED = (REMIND, ESCALATE, EXPIRE)
 
 
 def by_sender_and_id(message: Message) -> str:
-    """A referral's key: its sender and its id. A guest's answer need not say the sender: it is who was answered."""
+    """A referral's key: its sender and its id. A guest's answer need not say the sender: it is who was answered.
+
+    What this side has said to its own organisation comes by here too. Its state holds that already, so that it names
+    no referral: nothing is written for it.
+    """
+    if own_copy(message):
+        return f"own-copy/{message.id}"
     return f"{message.data['sender'] or message.own}/{message.subject}"
 
 
@@ -55,14 +64,19 @@ def by_path(message: Message) -> str:
     return f"{message.path['sender']}/{message.path['id']}"
 
 
+def by_referral_told(message: Message) -> str:
+    """The referral that an event about a client names in its data."""
+    return f"{message.data['sender']}/{message.data['referral']}"
+
+
 def sender(referral: Referral | None, message: Message) -> bool:
     """Only the organisation that refers; of a new referral, the one that it names."""
     return message.organisation == (referral.sender if referral else message.data["sender"])
 
 
 def receiver(referral: Referral | None, message: Message) -> bool:
-    """Only the organisation that was asked, and the sender's own copy of what that has said."""
-    return referral is None or message.organisation == referral.receiver or own_copy(message)
+    """Only the organisation that was asked."""
+    return referral is None or message.organisation == referral.receiver
 
 
 def either(referral: Referral | None, message: Message) -> bool:
@@ -87,9 +101,10 @@ def request_referral(_none: Referral | None, message: Message, reads: Reads) -> 
         reads,
         identifier=message.ids.new(),
         client=body["client"],
-        suggestion=Suggestion(offering=body["offering"], provider=body["receiver"]),
+        target=Suggestion(offering=body["offering"], provider=body["receiver"], names=body["offering_names"]),
         staff=body["responsible"] or message.person,
         note=body["note"],
+        based_on=earlier(reads, body["client"], message.own, body["based_on"]),
     )
 
 
@@ -105,7 +120,8 @@ def reroute_referral(referral: Referral | None, message: Message, reads: Reads) 
     target = _next(referral, message, reads)
     told = {
         "client": referral.client,
-        "offering": target.offering,
+        "offering": offered_by(target.provider, target.offering),
+        "offering_names": target.names,
         "receiver": addressable(reads.network, message.own, target.provider),
         "responsible": message.data["responsible"] or referral.sender_staff,
         "note": referral.note,
@@ -126,10 +142,10 @@ def request_next(_none: Referral | None, message: Message, reads: Reads) -> Deci
         reads,
         identifier=message.subject.partition("/")[2],
         client=told["client"],
-        suggestion=Suggestion(offering=told["offering"], provider=told["receiver"]),
+        target=Suggestion(offering=told["offering"], provider=told["receiver"], names=told["offering_names"]),
         staff=told["responsible"],
         note=told["note"],
-        based_on=tuple(Earlier(**earlier) for earlier in told["based_on"]),
+        based_on=tuple(Earlier(**one) for one in told["based_on"]),
     )
 
 
@@ -142,15 +158,18 @@ def receive_referral(referral: Referral | None, message: Message, _reads: Reads)
     if own_copy(message):
         return Decision()
     if referral is not None:
-        raise NotAllowed("status: this referral is known already", field="status")
+        raise NotAllowed("subject: this referral is known here already", field="subject")
     return Decision(state=_received(message, Status.REQUESTED))
 
 
-@referrals.event("client.disclosed", schemas.ClientDisclosed, said_by=sender, key=lambda message: _disclosed(message))
+@referrals.event("client.disclosed", schemas.ClientDisclosed, said_by=sender, key=by_referral_told)
 def receive_contact(referral: Referral | None, message: Message, _reads: Reads) -> Decision[Referral]:
     """Name and contact of an accepted client come, sealed for this organisation, and are kept encrypted."""
     referral = _known(referral)
-    if referral.receiver != message.own or referral.status not in (Status.ACCEPTED, Status.IN_PROGRESS, Status.ON_HOLD):
+    if referral.status in ENDS:
+        # It ended while the contact was on its way: nobody here needs it any more.
+        return Decision(state=referral, superseded=True)
+    if referral.status is Status.REQUESTED:
         raise NotAllowed("status: a person is disclosed only for a referral that is accepted here", field="status")
     return Decision(state=replace(referral, contact=message.data["contact"]))
 
@@ -175,26 +194,23 @@ SAID_BY = {"cancelled": either, "corrected": sender}
 
 
 def move_referral(referral: Referral | None, message: Message, _reads: Reads) -> Decision[Referral]:
-    """Somebody of this organisation moves a referral; the other side hears of it, and at the sender's its own people."""
-    verb = COMMANDS[message.name]
-    moved = _known(referral).moved(verb, message.data, by=message.own)
+    """Somebody here moves a referral; the other side hears of it, and at the sender its own people do."""
+    verb, said = COMMANDS[message.name], message.data
+    if verb == "accepted":
+        # Who takes the client on is responsible for them, unless somebody else is named.
+        said = replace(said, staff=said.staff or message.person)
+    moved = _known(referral).moved(verb, said, by=message.own)
     return Decision(state=moved, publish=_say(verb, moved, message.own), clear=UNANSWERED, reason=moved.reason)
 
 
 def hear_move(referral: Referral | None, message: Message, _reads: Reads) -> Decision[Referral]:
-    """The other side has moved it. A race that this loses leaves the state, and its people hear how it stands."""
+    """The other side has moved it; where that lost a race, the state stays and the people here hear how it stands."""
     if own_copy(message):
         return Decision()
     verb = message.name.partition(".")[2]
     if referral is None:
-        return Decision(state=_late(message))
-    heard = referral.heard(verb, _said(message), by=message.organisation)
-    at_sender = referral.sender == message.own
-    if heard is None:
-        told = _own_copy(_verb_of(referral), referral) if at_sender else []
-        return Decision(state=referral, publish=told, superseded=True)
-    told = _own_copy(verb, heard) if at_sender else []
-    return Decision(state=heard, publish=told, clear=UNANSWERED, reason=heard.reason)
+        return Decision(state=_overtaken(message))
+    return _heard(referral, referral.heard(verb, _said(message), by=message.organisation), verb, message.own)
 
 
 for _command, _verb in COMMANDS.items():
@@ -206,11 +222,10 @@ for _command, _verb in COMMANDS.items():
 
 @referrals.command("progress", schemas.ProgressBody, key=by_path)
 def progress_referral(referral: Referral | None, message: Message, _reads: Reads) -> Decision[Referral]:
-    """The receiver tells a step of the client's journey."""
-    referral = _known(referral)
-    if referral.party(message.own) is not Party.RECEIVER:
-        raise NotYours("progress: only the receiver tells the journey's steps")
-    progressed = replace(referral, business_status=message.data["business_status"])
+    """The receiver tells a step of the client's journey; before enrolment the sender's coach notes one at home."""
+    progressed = _known(referral).progressed(message.data["business_status"], by=message.own)
+    if message.own == progressed.sender:
+        return Decision(state=progressed, publish=_own_copy("progressed", progressed))
     return Decision(state=progressed, publish=_say("progressed", progressed, message.own))
 
 
@@ -219,8 +234,9 @@ def hear_progress(referral: Referral | None, message: Message, _reads: Reads) ->
     """The receiver has told a step of the journey."""
     if own_copy(message):
         return Decision()
-    progressed = replace(_known(referral), business_status=message.data["business_status"])
-    return Decision(state=progressed, publish=_own_copy("progressed", progressed))
+    referral = _known(referral)
+    heard = referral.heard_progress(_said(message), by=message.organisation)
+    return _heard(referral, heard, "progressed", message.own)
 
 
 # ── nobody answers ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -284,9 +300,8 @@ def note_suggestions(journey: Journey | None, message: Message, _reads: Reads) -
 def ask_capacity(_none: Question | None, message: Message, reads: Reads) -> Decision[Question]:
     """Before any name is sent: is there room? No client data at all."""
     asked = addressable(reads.network, message.own, message.data["receiver"])
-    question = Question(
-        asker=message.own, receiver=asked, offering=message.data["offering"], starts=message.data["starts"]
-    )
+    offering = offered_by(asked, message.data["offering"])
+    question = Question(asker=message.own, receiver=asked, offering=offering, starts=message.data["starts"])
     event = Publish(events.CapacityAsked, to=asked, data=question, subject=message.ids.new())
     return Decision(state=question, publish=[event])
 
@@ -333,33 +348,30 @@ def hear_answer(question: Question | None, message: Message, _reads: Reads) -> D
 
 # ── in short ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-EVENTS = {
-    schema.contract.name.partition(".")[2]: schema  # type: ignore[attr-defined]
-    for schema in (
-        events.ReferralRequested,
-        events.ReferralAccepted,
-        events.ReferralRejected,
-        events.ReferralStarted,
-        events.ReferralHeld,
-        events.ReferralResumed,
-        events.ReferralCompleted,
-        events.ReferralFailed,
-        events.ReferralCancelled,
-        events.ReferralCorrected,
-        events.ReferralProgressed,
-        events.ReferralReminded,
-        events.ReferralEscalated,
-    )
-}
-"""Verb → the event that says it."""
+_SAYING = (
+    events.ReferralRequested,
+    events.ReferralAccepted,
+    events.ReferralRejected,
+    events.ReferralStarted,
+    events.ReferralHeld,
+    events.ReferralResumed,
+    events.ReferralCompleted,
+    events.ReferralFailed,
+    events.ReferralCancelled,
+    events.ReferralCorrected,
+    events.ReferralProgressed,
+    events.ReferralReminded,
+    events.ReferralEscalated,
+)
 
-_VERBS = {
-    Status.CANCELLED: "cancelled",
-    Status.ENTERED_IN_ERROR: "corrected",
-    Status.REJECTED: "rejected",
-    Status.COMPLETED: "completed",
-    Status.FAILED: "failed",
-}
+
+def _verb_of(event: type) -> str:
+    contract: Contract = vars(event)["contract"]
+    return contract.name.partition(".")[2]
+
+
+EVENTS = {_verb_of(event): event for event in _SAYING}
+"""Verb → the event that says it."""
 
 
 def _requested(  # noqa: PLR0913 - a referral is made of these
@@ -368,21 +380,22 @@ def _requested(  # noqa: PLR0913 - a referral is made of these
     *,
     identifier: str,
     client: str,
-    suggestion: Suggestion,
+    target: Suggestion,
     staff: str | None,
     note: str | None,
     based_on: tuple[Earlier, ...] = (),
 ) -> Decision[Referral]:
     journey = reads.journeys.get(client)
     if journey is None or not journey.plan_version:
-        raise PlanMissing("client: has no plan yet; a referral says the plan's goal and confirmed skills", field="client")
+        rule = "must have a plan; a referral says the plan's goal and confirmed skills"
+        raise PlanMissing(f"client: {rule}", field="client")
     referral = Referral(
         id=identifier,
         sender=message.own,
-        receiver=addressable(reads.network, message.own, suggestion.provider),
+        receiver=addressable(reads.network, message.own, target.provider),
         client=client,
-        offering=suggestion.offering,
-        offering_names=journey.names_of(suggestion.offering),
+        offering=offered_by(target.provider, target.offering),
+        offering_names=target.names or journey.names_of(target.offering),
         goal=journey.goal,
         language=journey.language,
         confirmed_skills=journey.confirmed_skills,
@@ -418,8 +431,16 @@ def _event(verb: str, referral: Referral, to: str) -> Publish:
     return Publish(EVENTS[verb], to=to, data=data, subject=referral.id, correlation=referral.client)
 
 
-def _verb_of(referral: Referral) -> str:
-    return _VERBS[referral.status]
+def _heard(before: Referral, after: Referral | None, verb: str, own: str) -> Decision[Referral]:
+    if after is None:
+        # Both people are told of a lost race: here how it stands, and the other side by what stands here.
+        return Decision(state=before, publish=[_event(STANDS[before.status], before, own)], superseded=True)
+    if before.status is Status.REQUESTED and after.status not in {Status.REQUESTED, *ENDS}:
+        # Where a later step overtook the acceptance, the own organisation hears of that first: intake waits for it.
+        verb = "accepted"
+    told = _own_copy(verb, after) if own == after.sender else []
+    answered = UNANSWERED if after.status is not Status.REQUESTED else ()
+    return Decision(state=after, publish=told, clear=answered, reason=after.reason)
 
 
 def _known(referral: Referral | None) -> Referral:
@@ -436,19 +457,21 @@ def _said(message: Message) -> Said:
         outcomes=tuple(said["outcomes"]),
         business_status=said["business_status"],
         staff=said["responsible"]["receiver"],
-        whole=said["status"] is not None,
+        status=said["status"],
     )
 
 
 def _received(message: Message, status: Status) -> Referral:
     said: dict[str, Any] = message.data
     if said["receiver"] != message.own:
-        raise NotYours(f"receiver: this is {message.own}")
+        raise NotYours(f"receiver: must be {message.own}, to whom this event was sent")
+    if message.correlation is None:
+        raise ClientRequired("correlationid: must name the client who is referred", field="correlationid")
     return Referral(
         id=message.subject,
         sender=message.organisation,
         receiver=said["receiver"],
-        client=message.correlation or "",
+        client=message.correlation,
         offering=said["offering"],
         offering_names=said["offering_names"],
         goal=said["goal"],
@@ -461,18 +484,16 @@ def _received(message: Message, status: Status) -> Referral:
     )
 
 
-def _late(message: Message) -> Referral:
+def _overtaken(message: Message) -> Referral:
     """A referral whose end overtook its request: the sender's event carries the whole state."""
     said = message.data
-    whole = said["status"] in (Status.CANCELLED, Status.ENTERED_IN_ERROR) and said["offering"] and said["receiver"]
+    whole = said["status"] in (Status.CANCELLED, Status.ENTERED_IN_ERROR) and said["offering"]
     if said["sender"] != message.organisation or not whole:
         raise ReferralUnknown("subject: there is no such referral here", field="subject")
-    return replace(
-        _received(message, said["status"]),
-        ended_by=message.organisation,
-        reason=said["reason"],
-        reason_text=said["reason_text"],
+    ended = _received(message, Status.REQUESTED).heard(
+        message.name.partition(".")[2], _said(message), by=message.organisation
     )
+    return _known(ended)
 
 
 def _path(referral: Referral) -> tuple[Earlier, ...]:
@@ -482,16 +503,12 @@ def _path(referral: Referral) -> tuple[Earlier, ...]:
 def _next(referral: Referral, message: Message, reads: Reads) -> Suggestion:
     body = message.data
     if body["receiver"] and body["offering"]:
-        return Suggestion(offering=body["offering"], provider=body["receiver"])
+        return Suggestion(offering=body["offering"], provider=body["receiver"], names=body["offering_names"])
     journey = reads.journeys.get(referral.client, Journey())
-    tried = [earlier.receiver for earlier in _path(referral)]
+    tried = [tried.receiver for tried in _path(referral)]
     if body["receiver"]:
         tried = [s.provider for s in journey.suggestions if s.provider != body["receiver"]]
     found = journey.next_after(tried)
     if found is None:
-        raise NowhereLeft("suggestions: none of another organisation is left; name receiver and offering")
+        raise NowhereLeft("receiver: no suggestion of it, or of an untried one, is left; name receiver and offering")
     return found
-
-
-def _disclosed(message: Message) -> str:
-    return f"{message.data['sender']}/{message.data['referral']}"

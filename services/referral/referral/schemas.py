@@ -48,8 +48,8 @@ class Body(Schema):
         unknown = RAISE
 
 
-def _labels() -> fields.Dict:
-    return fields.Dict(fields.String(validate=LANGUAGE), fields.String(validate=TEXT), load_default=dict)
+def _labels(name: str | None = None) -> fields.Dict:
+    return fields.Dict(fields.String(validate=LANGUAGE), fields.String(validate=TEXT), data_key=name, load_default=dict)
 
 
 class SkillRead(Reader):
@@ -102,9 +102,7 @@ class ReferralSaid(Reader):
     sender = fields.String(load_default=None, validate=CODE)
     receiver = fields.String(load_default=None, validate=CODE)
     offering = fields.String(load_default=None, validate=ID)
-    offering_names = fields.Dict(
-        fields.String(validate=LANGUAGE), fields.String(validate=TEXT), data_key="offeringNames", load_default=dict
-    )
+    offering_names = _labels("offeringNames")
     goal = fields.Nested(GoalRead, load_default=Goal)
     language = fields.String(load_default="fi", validate=LANGUAGE)
     confirmed_skills = fields.List(
@@ -202,9 +200,11 @@ class RequestBody(Body):
 
     client = fields.String(required=True, validate=ID)
     offering = fields.String(required=True, validate=ID)
+    offering_names = _labels("offeringNames")
     receiver = fields.String(required=True, validate=CODE)
     responsible = fields.String(load_default=None, allow_none=True, validate=STAFF_ID)
     note = fields.String(load_default=None, allow_none=True, validate=TEXT)
+    based_on = fields.List(fields.String(validate=ID), data_key="basedOn", load_default=list, validate=FEW)
 
 
 class MoveBody(Body):
@@ -241,6 +241,7 @@ class RerouteBody(Body):
 
     receiver = fields.String(load_default=None, allow_none=True, validate=CODE)
     offering = fields.String(load_default=None, allow_none=True, validate=ID)
+    offering_names = _labels("offeringNames")
     responsible = fields.String(load_default=None, allow_none=True, validate=STAFF_ID)
 
 
@@ -257,8 +258,8 @@ class ReroutedTold(Reader):
     client = fields.String(required=True)
     offering = fields.String(required=True)
     receiver = fields.String(required=True)
+    offering_names = fields.Dict(load_default=dict)
     responsible = fields.String(load_default=None, allow_none=True)
-    person = fields.String(load_default=None, allow_none=True)
     note = fields.String(load_default=None, allow_none=True)
     based_on = fields.List(fields.Nested(EarlierTold), load_default=list)
 

@@ -8,15 +8,14 @@ from typing import Any
 from chassis.projection import projection
 from chassis.service import Service
 from chassis.web import Request, command, get
-
-from referral import handlers, store
-from referral.domain import QuestionUnknown, Reads, Referral, ReferralUnknown
+from referral import domain, handlers, store
+from referral.domain import Made, QuestionUnknown, Reads, ReferralUnknown
 from referral.schemas import ContactView, JourneyView, QuestionView, ReferralView
 
 AT = "/v1/referrals/{sender}/{id}"
 
 
-class Referrals(Service):
+class Referral(Service):
     """Carries a client from the sender to a school that takes them on."""
 
     name = "referral"
@@ -24,10 +23,11 @@ class Referrals(Service):
     queries = store.Queries
 
     journeys = projection("journey", lambda _id, journey: journey)
+    made = projection("referral", lambda _key, made: Made(client=made.client, receiver=made.receiver))
 
     def reads(self) -> Reads:
         """The view of one batch."""
-        return Reads(network=self.network, journeys=self.journeys.view())
+        return Reads(network=self.network, journeys=self.journeys.view(), made=self.made.view())
 
     request = command("POST", "/v1/referrals", name="request", roles={"coach"})
     accept = command("POST", f"{AT}/accept", name="accept", roles={"counsellor"})
@@ -86,8 +86,8 @@ class Referrals(Service):
         shown: Mapping[str, Any] = QuestionView().dump(question)
         return shown
 
-    def _referral(self, key: str) -> Referral:
-        found: Referral | None = self.state("referral", key)
+    def _referral(self, key: str) -> domain.Referral:
+        found: domain.Referral | None = self.state("referral", key)
         if found is None:
             raise ReferralUnknown("id: there is no such referral here", field="id")
         return found
