@@ -12,7 +12,7 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chassis import strictjson
@@ -32,6 +32,7 @@ _NAME = re.compile(r"[a-z0-9]+\Z")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)\Z", re.ASCII)
 _MEDIA = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+\s*(;\s*[\w!#$&^.+-]+=([\w!#$&^.+-]+|\"[^\"]*\")\s*)*\Z", re.ASCII)
 _INT32 = 2**31
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME_LENGTH = 20
 """How long an extension's name should be at the most (specification, Naming Conventions). Longer ones are taken, but
 no error repeats them."""
@@ -46,7 +47,7 @@ def _run(characters: str) -> str:
 _UNRESERVED = r"A-Za-z0-9\-._~!$&'()*+,;="
 _URI = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*):|(?![^/?#]*:))"
-    rf"(?://(?:{_run(_UNRESERVED + ':')}@)?(?:\[[0-9A-Fa-fv.:]+\]|{_run(_UNRESERVED)})(?::[0-9]*)?(?=[/?#]|\Z))?"
+    rf"(?://(?:{_run(_UNRESERVED + ':')}@)?(?:\[[0-9A-Fa-fv.:]+\]|{_run(_UNRESERVED)})(?::[0-9]*)?(?=[/?#]|\Z)|(?!//))"
     rf"{_run(_UNRESERVED + ':@/')}(?:\?{_run(_UNRESERVED + ':@/?')})?(?:#{_run(_UNRESERVED + ':@/?')})?\Z"
 )
 # The specification's String type forbids control characters and what Unicode calls non-characters: 32 in one row, and
@@ -303,7 +304,17 @@ def _header(name: str, value: object) -> Any:
             raise NotACloudEvent(_shown(name), "must be UTF-8") from None
     if isinstance(value, datetime):
         return _written(value if value.tzinfo else value.replace(tzinfo=UTC))
+    if name == "time" and type(value) is int:
+        return _written(_at(value))
     return value
+
+
+def _at(milliseconds: int) -> datetime:
+    # The Python SDK's AMQP binding writes a timestamp as a whole number: AMQP 1.0 counts milliseconds since 1970.
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        raise NotACloudEvent("time", "must lie in the years 1 to 9999 of UTC") from None
 
 
 def _with_body(attributes: dict[str, Any], body: bytes, content_type: str | None) -> CloudEvent:
