@@ -110,6 +110,20 @@ def demo(
 
 
 @app.command()
+def prepare(
+    broker: Annotated[str, typer.Option("--broker", help="host:port under which the services reach the broker.")],
+    network: NetworkOption = DEFAULT_NETWORK,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Make keys, tokens, passwords and the broker's definitions for containers; what is there already stays."""
+    with _told():
+        from console.prepare import prepare as make
+
+        make(network, folder, broker)
+        out.print(f"Everything is in {folder}: keys, one folder for each organisation, definitions.json for the broker.")
+
+
+@app.command()
 def publish(
     organisation: OrganisationOption,
     file: Annotated[Path, typer.Argument(help="A CloudEvent as JSON, such as those in deploy/contract/examples.")],
