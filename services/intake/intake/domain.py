@@ -6,6 +6,7 @@ sealed, for one organisation, after acceptance, within consent or a stored legal
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -19,7 +20,10 @@ KEEP_DAYS = 730
 """Days for which a person is kept after the last thing that happened: two years, as long as a plan is followed."""
 
 MAX_ANSWERED = 300
-"""Skills in one answer at the most, so that the event stays well under 64 KiB."""
+"""Skills that a client has answered to at the most, so that the event stays well under 64 KiB."""
+
+MAX_TOLD_BYTES = 40_000
+"""Bytes of the client's own words as JSON: sealed they grow by a third, and an event has 64 KiB at the most."""
 
 
 class Scope(StrEnum):
@@ -67,12 +71,24 @@ class ClientUnknown(Unknown):
     """There is no such client here."""
 
 
+class NotASheet(Invalid):
+    """A file that was sent to be imported cannot be taken as a spreadsheet."""
+
+
 class NotProposed(Invalid):
     """Only what was proposed can be confirmed or rejected; anything else is added."""
 
 
 class AnsweredTwice(Invalid):
     """One skill stands in two lists of an answer."""
+
+
+class TooManySkills(Invalid):
+    """More skills are answered to than one event can carry."""
+
+
+class TooManyWords(Invalid):
+    """The client's own words are longer than one event can carry."""
 
 
 class NoAssessor(Refused):
@@ -194,7 +210,9 @@ class Client:
         goal: What the client aims at.
         wishes: Where, how and when to study.
         consent: What is consented to.
-        non_disclosure: Order of non-disclosure for safety: municipality and contact leave for nobody.
+        consent_changed: True once the client has changed it here, so that an older sheet cannot bring it back.
+        non_disclosure: Order of non-disclosure for safety: municipality and contact leave for nobody. None where
+            nobody has said whether there is one.
         coach: Staff id of the coach, or None.
         keep_until: Until when the person is kept.
         proposals: Skills that the words may mean.
@@ -216,7 +234,8 @@ class Client:
     goal: Goal = Goal()
     wishes: Wishes = Wishes()
     consent: Consent = Consent()
-    non_disclosure: bool = False
+    consent_changed: bool = False
+    non_disclosure: bool | None = None
     coach: str | None = None
     keep_until: date | None = None
     proposals: tuple[Proposal, ...] = ()
@@ -247,16 +266,41 @@ class Client:
         """Whether something may be done: by consent, or on a basis that needs none."""
         return scope in self.consent.scope or self.consent.basis is not Basis.CONSENT
 
+    def checked(self) -> Client:
+        """The client, if what is to be sent of them fits into events.
+
+        Raises:
+            TooManyWords: The own words do not.
+        """
+        if len(json.dumps(self.told_words, ensure_ascii=False).encode()) > MAX_TOLD_BYTES:
+            raise TooManyWords(f"words: are longer than {MAX_TOLD_BYTES} bytes; shorten them", field="words")
+        return self
+
     def updated(self, given: Client) -> Client:
-        """What is known already, with what a second import or referral says of the person."""
+        """What is known already, with what a second import or referral says of the person.
+
+        An order of non-disclosure stands until somebody says that there is none, and a consent that the client
+        changed here stands until a later one is given.
+        """
+        reworded = given.told_words != self.told_words
+        newer = (given.consent.given or date.min) > (self.consent.given or date.min)
+        stands = self.consent_changed and not newer
         return replace(
             given,
+            consent=self.consent if stands else given.consent,
+            consent_changed=stands,
+            non_disclosure=self.non_disclosure if given.non_disclosure is None else given.non_disclosure,
             keep_until=self.keep_until,
-            proposals=self.proposals,
+            # Proposals point into the words that they were found in.
+            proposals=() if reworded else self.proposals,
             answer=self.answer,
             plan_version=self.plan_version,
             disclosed=self.disclosed,
         )
+
+    def consenting(self, consent: Consent) -> Client:
+        """The client after they changed what they consent to."""
+        return replace(self, consent=consent, consent_changed=True)
 
     def kept_from(self, day: date) -> Client:
         """The client, kept for `KEEP_DAYS` from a day on."""
@@ -268,12 +312,16 @@ class Client:
         Raises:
             AnsweredTwice: A skill stands in two of its lists.
             NotProposed: It confirms or rejects what was not proposed.
+            TooManySkills: There are too many, with those that were answered to before.
         """
         _once(answer.skills())
         known = {proposal.skill for proposal in self.proposals} | set(self.answer.skills())
         _proposed([level.skill for level in answer.confirmed], known, "confirmed")
         _proposed(answer.rejected, known, "rejected")
-        return replace(self, answer=self.answer.followed_by(answer))
+        together = self.answer.followed_by(answer)
+        if len(together.skills()) > MAX_ANSWERED:
+            raise TooManySkills(f"added: a client has {MAX_ANSWERED} skills at the most", field="added")
+        return replace(self, answer=together)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

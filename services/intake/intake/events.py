@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chassis.decision import Classification, Contract, published
 from marshmallow import Schema, fields
 
+from chassis.decision import Classification, Contract, published
 from intake.domain import Client
 from intake.schemas import ClientRead
 

@@ -1,12 +1,11 @@
-"""What intake does, message by message: clients come in, their words go out to be assessed, and the person leaves last."""
+"""What intake does, message by message: clients come in, their words are assessed, and the person leaves last."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from chassis.decision import Decision, Handlers, Message, NotYours, Publish, anyone, own
-
 from intake import events, schemas
 from intake.domain import Client, ClientUnknown, Reads, Scope, assessor
 
@@ -27,8 +26,8 @@ def keep_client(client: Client | None, message: Message, reads: Reads) -> Decisi
     given: Client = message.data if client is None else client.updated(message.data)
     if given == client:
         return Decision()
-    kept = given.kept_from(message.at.date())
-    return Decision(state=kept, publish=_told(client, kept, message, reads))
+    kept = given.checked().kept_from(message.at.date())
+    return Decision(state=kept, publish=_told(by_case_number(message), client, kept, message, reads))
 
 
 clients.command("import-client", schemas.ClientBody, key=by_case_number)(keep_client)
@@ -40,8 +39,11 @@ clients.event("client.referred", schemas.ClientRead, said_by=anyone, key=by_case
 def change_consent(client: Client | None, message: Message, reads: Reads) -> Decision[Client]:
     """The client consents to more or to less; whoever knows the client hears of it."""
     client = _known(client)
-    kept = replace(client, consent=message.data).kept_from(message.at.date())
-    return Decision(state=kept, publish=_told(client, kept, message, reads))
+    changed = client.consenting(message.data)
+    if changed == client:
+        return Decision()
+    kept = changed.kept_from(message.at.date())
+    return Decision(state=kept, publish=_told(message.path["id"], client, kept, message, reads))
 
 
 # ── the words are assessed, and the client answers ───────────────────────────────────────────────────────────────────
@@ -111,26 +113,22 @@ def disclose_client(client: Client | None, message: Message, _reads: Reads) -> D
 # ── in short ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _told(before: Client | None, client: Client, message: Message, reads: Reads) -> Sequence[Publish]:
+def _told(identifier: str, before: Client | None, client: Client, message: Message, reads: Reads) -> Sequence[Publish]:
     to = assessor(reads.network, message.own)
     event = events.ClientRegistered if before is None else events.ClientUpdated
     state = events.state_of(client, message.own)
-    told = [Publish(event, to=destination, data=state) for destination in dict.fromkeys((message.own, to))]
-    return [*told, *_words(before, client, to)]
+    told: list[tuple[type, str, object]] = [(event, place, state) for place in dict.fromkeys((message.own, to))]
+    if _said(client) and _said(client) != (_said(before) if before else None):
+        told.append((events.WordsGiven, to, _said(client)))
+    # The journey is the client's, whatever a partner's system wrote into its event.
+    return [Publish(schema, to=place, data=data, correlation=identifier) for schema, place, data in told]
 
 
-def _words(before: Client | None, client: Client, to: str) -> list[Publish]:
-    may_go = bool(client.told_words) and client.allows(Scope.ASSESSMENT)
-    could_before = before is not None and before.allows(Scope.ASSESSMENT)
-    known = could_before and before is not None and _said(before) == _said(client)
-    if not may_go or known:
-        return []
-    words = {"language": client.language, "text": client.told_words, "coach": client.coach}
-    return [Publish(events.WordsGiven, to=to, data=words)]
-
-
-def _said(client: Client) -> tuple[str, str]:
-    return client.language, client.told_words
+def _said(client: Client) -> Mapping[str, object] | None:
+    """What the assessor may hear in the client's own words; None where there are none, or without consent."""
+    if not client.told_words or not client.allows(Scope.ASSESSMENT):
+        return None
+    return {"language": client.language, "text": client.told_words, "coach": client.coach}
 
 
 def _known(client: Client | None) -> Client:

@@ -25,10 +25,11 @@ from intake.domain import (
     Wishes,
 )
 
-STAFF_ID = validate.Regexp(r"^[a-z]+-[a-z0-9-]{1,60}$", error="is not a staff id such as kunta-12")
-MUNICIPALITY = validate.Regexp(r"^\d{3}$", error="is not a municipality's code of three digits")
-URI = validate.Regexp(r"^https?://\S{1,280}$", error="is not an ESCO URI")
-FIELD = validate.Regexp(r"^\d{2,4}$", error="is not an ISCED-F code of two to four digits")
+STAFF_ID = validate.Regexp(r"^[a-z]+-[a-z0-9-]{1,60}\Z", error="is not a staff id such as kunta-12")
+MUNICIPALITY = validate.Regexp(r"^[0-9]{3}\Z", error="is not a municipality's code of three digits")
+URI = validate.Regexp(r"^http://data\.europa\.eu/esco/[a-z/-]+/[A-Za-z0-9./-]{1,60}\Z", error="is not an ESCO URI")
+ORGANISATION = validate.Regexp(r"^[a-z]{1,40}\Z", error="is not an organisation's code")
+FIELD = validate.Regexp(r"^[0-9]{2,4}\Z", error="is not an ISCED-F code of two to four digits")
 LANGUAGE = validate.OneOf(LANGUAGES)
 NAME = validate.Length(min=1, max=200)
 LINE = validate.Length(max=300)
@@ -53,8 +54,9 @@ class WishesRead(Reader):
     modes = fields.List(fields.Enum(Mode, by_value=True), load_default=list, validate=FEW)
     times = fields.List(fields.Enum(TimeOfDay, by_value=True), load_default=list, validate=FEW)
     languages = fields.List(fields.String(validate=LANGUAGE), load_default=list, validate=FEW)
+    # Rounded to cents, so that an amount such as 1E-9999 is written in a few characters again.
     max_price = fields.Decimal(
-        data_key="maxPrice", load_default=None, allow_none=True, validate=validate.Range(min=0, max=1_000_000)
+        places=2, data_key="maxPrice", load_default=None, allow_none=True, validate=validate.Range(min=0, max=1_000_000)
     )
     starts_by = fields.Date(data_key="startsBy", load_default=None, allow_none=True)
     employment_effect = fields.Enum(
@@ -64,7 +66,8 @@ class WishesRead(Reader):
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Wishes:
         """As the domain has it."""
-        return Wishes(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in data.items()}
+        return Wishes(**values)
 
 
 class GoalRead(Reader):
@@ -108,7 +111,7 @@ class ClientRead(Reader):
     words = fields.String(load_default=None, allow_none=True, validate=TEXT)
     prior_learning = fields.String(data_key="priorLearning", load_default=None, allow_none=True, validate=TEXT)
     consent = fields.Nested(ConsentRead, load_default=Consent)
-    non_disclosure = fields.Boolean(data_key="nonDisclosure", load_default=False)
+    non_disclosure = fields.Boolean(data_key="nonDisclosure", load_default=None, allow_none=True)
     coach = fields.String(load_default=None, allow_none=True, validate=STAFF_ID)
 
     @post_load
@@ -157,7 +160,7 @@ class AnswerBody(Schema):
 
 
 class ConsentBody(Schema):
-    """Body of ``PUT /v1/clients/{id}/consent``: the whole consent as it now stands."""
+    """Body of ``POST /v1/clients/{id}/consent``: the whole consent as it now stands."""
 
     class Meta:
         """Unknown fields are errors."""
@@ -216,8 +219,8 @@ class PlanPublished(Reader):
 class ReferralAccepted(Reader):
     """The own organisation's copy of ``referral.accepted``: to whom the client goes."""
 
-    sender = fields.String(required=True)
-    receiver = fields.String(required=True)
+    sender = fields.String(required=True, validate=ORGANISATION)
+    receiver = fields.String(required=True, validate=ORGANISATION)
 
 
 class LevelShown(Schema):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.service import Service
-from chassis.web import Request, Stream, command, get, post
 from werkzeug.wrappers import Response
 
+from chassis.incoming import Settled
+from chassis.service import Service
+from chassis.web import Request, Stream, answer, command, get, post
 from intake import handlers, store
-from intake.adapters import sheet
-from chassis.decision import Invalid
-from intake.domain import Client, ClientUnknown, Reads
+from intake.adapters import columns, files, sheet
+from intake.domain import Client, ClientUnknown, NotASheet, Reads
 from intake.schemas import ClientSummary, ClientView
 
 
@@ -28,23 +28,31 @@ class Intake(Service):
         return Reads(network=self.network)
 
     register = command("POST", "/v1/clients", name="register-client", roles={"coach", "system"})
-    answer = command("POST", "/v1/clients/{id}/answers", name="answer", roles={"coach"})
-    consent = command("PUT", "/v1/clients/{id}/consent", name="change-consent", roles={"coach"})
+    answer_proposals = command("POST", "/v1/clients/{id}/answers", name="answer", roles={"coach"})
+    consent = command("POST", "/v1/clients/{id}/consent", name="change-consent", roles={"coach"})
 
-    @post("/v1/imports", roles={"coach"}, limit=sheet.MAX_BYTES)
+    @post("/v1/imports", roles={"coach"}, limit=files.MAX_BYTES)
     def import_clients(self, request: Request) -> Any:
         """A coach's spreadsheet: every good row becomes a client, and the sheet comes back with reference or error."""
         try:
             found = sheet.read(request.body)
-        except sheet.NotASheet as error:
-            raise Invalid(str(error), field="body") from None
+        except files.NotASheet as error:
+            raise NotASheet(str(error), field="body") from None
         orders = [self.order("import-client", row.data, request, mark=str(row.number)) for row in found.rows]
         report = sheet.Report(found)
         for row, outcome in zip(found.rows, self.apply(orders), strict=True):
+            if outcome.settled is Settled.CONFLICT:
+                return answer(self.floor, "import-client", outcome)
             report.add(row, outcome, short=self._short(outcome.aggregate_id))
-        if "application/json" in request.headers.get("Accept", "application/json"):
+        if _wants_json(request):
             return report.json()
         return Response(report.sheet(), content_type=found.content_type)
+
+    @get("/v1/imports/template", roles={"coach"})
+    def show_template(self, request: Request) -> Response:
+        """An empty sheet with the headings in a language (``?language=``)."""
+        headings = columns.template(request.query.get("language", ""))
+        return Response(files.write_xlsx([headings]), content_type=sheet.XLSX)
 
     @get("/v1/clients", roles={"coach"})
     def list_clients(self, request: Request) -> Stream:
@@ -76,7 +84,8 @@ class Intake(Service):
     @get("/v1/clients/{id}/reads", roles={"coach"})
     def show_readings(self, request: Request) -> list[Mapping[str, Any]]:
         """Who has read the person's data, when and why; the client may see this list."""
-        return self.floor.readings(request.path["id"])
+        found: list[Mapping[str, Any]] = self.floor.readings(request.path["id"])
+        return found
 
     def _client(self, client: str) -> Client:
         found: Client | None = self.state("client", client)
@@ -90,3 +99,8 @@ class Intake(Service):
 
     def _short(self, client: str | None) -> str | None:
         return self.floor.short_reference(client) if client else None
+
+
+def _wants_json(request: Request) -> bool:
+    accepted = request.headers.get("Accept", "*/*")
+    return "application/json" in accepted or accepted == "*/*"

@@ -6,17 +6,22 @@ import csv
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from chassis.identity import holds_identity_code
 from email_validator import EmailNotValidError, validate_email
 
+from chassis.identity import holds_identity_code
+from intake.domain import LANGUAGES
+
+MAX_CASE = 100
+MAX_NAME = 200
 MAX_LINE = 300
 MAX_WORDS = 8000
+MAX_LISTED = 20
+"""Words of one list; the schema's own limits, told here with the column."""
 
 
 class Wrong(ValueError):  # noqa: N818 - errors name the fact
@@ -38,37 +43,17 @@ class Column:
 
     Attributes:
         name: Where its value goes in the client's JSON; dots lead inwards.
-        headings: Finnish, Swedish, English.
+        headings: One in each of `LANGUAGES`.
         read: From a cell's text to a JSON value.
         required: Whether the sheet must have it and each row must fill it.
+        longest: Characters that a cell may have.
     """
 
     name: str
     headings: tuple[str, str, str]
     read: Callable[[str], Any]
     required: bool = False
-
-
-def line(text: str) -> str:
-    """A short text.
-
-    Raises:
-        Wrong: It is too long.
-    """
-    if len(text) > MAX_LINE:
-        raise Wrong("too-long", f"is longer than {MAX_LINE} characters")
-    return text
-
-
-def words(text: str) -> str:
-    """A long text.
-
-    Raises:
-        Wrong: It is too long.
-    """
-    if len(text) > MAX_WORDS:
-        raise Wrong("too-long", f"is longer than {MAX_WORDS} characters")
-    return text
+    longest: int = MAX_LINE
 
 
 def email(text: str) -> str:
@@ -78,7 +63,7 @@ def email(text: str) -> str:
         Wrong: It is none.
     """
     try:
-        return validate_email(text, check_deliverability=False).normalized
+        return validate_email(text, check_deliverability=False, allow_smtputf8=False).normalized
     except EmailNotValidError:
         raise Wrong("bad-address", "is not a mail address") from None
 
@@ -89,11 +74,11 @@ def day(text: str) -> str:
     Raises:
         Wrong: It is none.
     """
-    finnish = re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.(\d{4})", text)
+    finnish = re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.((?:19|20)\d\d)", text)
+    iso = re.fullmatch(r"((?:19|20)\d\d)-(\d\d)-(\d\d)", text)
+    year, month, day_of_month = finnish.group(3, 2, 1) if finnish else iso.groups() if iso else ("0", "0", "0")
     try:
-        if finnish:
-            return date(int(finnish[3]), int(finnish[2]), int(finnish[1])).isoformat()
-        return datetime.fromisoformat(text).date().isoformat()
+        return date(int(year), int(month), int(day_of_month)).isoformat()
     except ValueError:
         raise Wrong("bad-date", "is not a date such as 31.8.2027 or 2027-08-31") from None
 
@@ -104,20 +89,17 @@ def price(text: str) -> str:
     Raises:
         Wrong: It is none.
     """
-    try:
-        amount = Decimal(re.sub(r"[\s€]", "", text).replace(",", "."))
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or not 0 <= amount <= 1_000_000:  # noqa: PLR2004 - the schema's own range
+    amount = re.sub(r"[\s€]", "", text).replace(",", ".")
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,2})?", amount):
         raise Wrong("bad-price", "is not an amount in euro such as 120 or 120,50")
-    return str(amount)
+    return amount
 
 
 def one_of(rule: str, known: Mapping[str, str]) -> Callable[[str], str]:
     """A reader of one word out of a list; the list holds each language's words."""
 
     def read(text: str) -> str:
-        found = known.get(text.casefold().strip())
+        found = known.get(text.casefold())
         if found is None:
             raise Wrong(rule, f"is none of {', '.join(sorted(set(known.values())))}")
         return found
@@ -129,7 +111,11 @@ def many_of(read: Callable[[str], str]) -> Callable[[str], list[str]]:
     """A reader of several words, with commas or semicolons between them."""
 
     def read_all(text: str) -> list[str]:
-        return [read(part) for part in re.split(r"[,;/]", text) if part.strip()]
+        parts = [part.strip() for part in re.split(r"[,;/\n]", text)]
+        found = list(dict.fromkeys(read(part) for part in parts if part))
+        if len(found) > MAX_LISTED:
+            raise Wrong("too-many", f"names more than {MAX_LISTED}")
+        return found
 
     return read_all
 
@@ -140,7 +126,8 @@ def municipality(text: str) -> str:
     Raises:
         Wrong: There is no such municipality.
     """
-    found = _municipalities().get(text.casefold().strip())
+    # A spreadsheet takes the zeros before a number away.
+    found = _municipalities().get(text.zfill(3) if text.isdigit() else text.casefold())
     if found is None:
         raise Wrong("unknown-municipality", "is no municipality's Finnish or Swedish name or code of three digits")
     return found
@@ -152,11 +139,12 @@ def occupation(text: str) -> str:
     Raises:
         Wrong: It is none that is known here.
     """
-    if re.fullmatch(r"https?://data\.europa\.eu/esco/occupation/[0-9a-f-]{36}", text.strip()):
-        return text.strip()
-    found = _occupations().get(text.casefold().strip())
+    if re.fullmatch(r"http://data\.europa\.eu/esco/occupation/[0-9a-f-]{36}", text):
+        return text
+    found = _occupations().get(text.casefold())
     if found is None:
-        raise Wrong("unknown-occupation", "is neither an ESCO occupation's URI nor the name of one of the region's occupations")
+        rule = "is neither an ESCO occupation's URI nor the name of one of the region's occupations"
+        raise Wrong("unknown-occupation", rule)
     return found
 
 
@@ -171,12 +159,14 @@ def staff(text: str) -> str:
     return text
 
 
-def checked(text: str) -> str:
+def checked(text: str, longest: int) -> str:
     """A cell's text, free of what may stand in no cell.
 
     Raises:
-        Wrong: It holds a personal identity code.
+        Wrong: It is too long, or holds a personal identity code.
     """
+    if len(text) > longest:
+        raise Wrong("too-long", f"is longer than {longest} characters")
     if holds_identity_code(text):
         raise Wrong("identity-code", "holds a personal identity code, which is never kept")
     return text
@@ -224,12 +214,12 @@ def _yes(text: str) -> bool:
 
 
 COLUMNS = (
-    Column("caseNumber", ("asiakasnumero", "ärendenummer", "case number"), line, required=True),
-    Column("given", ("etunimi", "förnamn", "given name"), line, required=True),
-    Column("family", ("sukunimi", "efternamn", "family name"), line, required=True),
+    Column("caseNumber", ("asiakasnumero", "ärendenummer", "case number"), str, required=True, longest=MAX_CASE),
+    Column("given", ("etunimi", "förnamn", "given name"), str, required=True, longest=MAX_NAME),
+    Column("family", ("sukunimi", "efternamn", "family name"), str, required=True, longest=MAX_NAME),
     Column("email", ("sähköposti", "e-post", "email"), email),
-    Column("phone", ("puhelin", "telefon", "phone"), line),
-    Column("address", ("osoite", "adress", "address"), line),
+    Column("phone", ("puhelin", "telefon", "phone"), str),
+    Column("address", ("osoite", "adress", "address"), str),
     Column("language", ("kieli", "språk", "language"), one_of("unknown-language", _LANGUAGES), required=True),
     Column("municipality", ("kunta", "kommun", "municipality"), municipality, required=True),
     Column("goal.occupation", ("tavoiteammatti", "målyrke", "goal occupation"), occupation),
@@ -248,8 +238,8 @@ COLUMNS = (
         ("työllisyystavoite", "sysselsättningsmål", "employment aim"),
         one_of("unknown-aim", _EFFECTS),
     ),
-    Column("words", ("omin sanoin", "egna ord", "own words"), words),
-    Column("priorLearning", ("aiempi osaaminen", "tidigare kunnande", "prior learning"), words),
+    Column("words", ("omin sanoin", "egna ord", "own words"), str, longest=MAX_WORDS),
+    Column("priorLearning", ("aiempi osaaminen", "tidigare kunnande", "prior learning"), str, longest=MAX_WORDS),
     Column("consent.scope", ("suostumus", "samtycke", "consent"), many_of(one_of("unknown-consent", _SCOPES))),
     Column("consent.basis", ("peruste", "grund", "legal basis"), one_of("unknown-basis", _BASES)),
     Column("consent.given", ("suostumuspäivä", "samtyckesdatum", "consent date"), day),
@@ -257,12 +247,14 @@ COLUMNS = (
     Column("coach", ("omavalmentaja", "personlig handledare", "coach"), staff),
 )
 
+BY_NAME: Mapping[str, Column] = {column.name: column for column in COLUMNS}
 BY_HEADING: Mapping[str, Column] = {heading: column for column in COLUMNS for heading in column.headings}
 
 
-def template(language: int = 0) -> list[str]:
-    """Headings of the template: 0 Finnish, 1 Swedish, 2 English."""
-    return [column.headings[language] for column in COLUMNS]
+def template(language: str) -> list[str]:
+    """Headings of the template in a language; in Finnish, where it is none of the three."""
+    place = LANGUAGES.index(language) if language in LANGUAGES else 0
+    return [column.headings[place] for column in COLUMNS]
 
 
 @cache
@@ -279,7 +271,9 @@ def _municipalities() -> Mapping[str, str]:
 
 @cache
 def _occupations() -> Mapping[str, str]:
-    return {row[language].casefold(): row["uri"] for row in _table("occupations.csv") for language in ("fi", "sv", "en")}
+    return {
+        row[language].casefold(): row["uri"] for row in _table("occupations.csv") for language in ("fi", "sv", "en")
+    }
 
 
 def _table(name: str) -> list[dict[str, str]]:
