@@ -112,6 +112,7 @@ def demo(
 @app.command()
 def prepare(
     broker: Annotated[str, typer.Option("--broker", help="host:port under which the services reach the broker.")],
+    definitions: Annotated[Path, typer.Option("--definitions", help="File to write for the broker.")],
     network: NetworkOption = DEFAULT_NETWORK,
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
@@ -119,8 +120,8 @@ def prepare(
     with _told():
         from console.prepare import prepare as make
 
-        make(network, folder, broker)
-        out.print(f"Everything is in {folder}: keys, one folder for each organisation, definitions.json for the broker.")
+        make(network, folder, broker, definitions)
+        out.print(f"Keys and each organisation's secrets are in {folder}, the broker's definitions in {definitions}.")
 
 
 @app.command()

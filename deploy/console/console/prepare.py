@@ -16,13 +16,14 @@ from console.nodes.broker import OPERATOR, password_hash
 from console.region import reads
 
 
-def prepare(file: Path, folder: Path, broker: str) -> None:
+def prepare(file: Path, folder: Path, broker: str, target: Path) -> None:
     """Make what is missing: keys, tokens and passwords of every organisation, and the broker's definitions.
 
     Args:
         file: network.toml.
         folder: The volume of secrets.
         broker: ``host:port`` of the broker, as services reach it.
+        target: File for the broker's definitions, outside of the folder that only the services may read.
 
     Raises:
         WrongNetwork: The file breaks rules.
@@ -42,7 +43,6 @@ def prepare(file: Path, folder: Path, broker: str) -> None:
     )
     everything = {"user": OPERATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
     content["permissions"].append(everything)
-    target = folder / "definitions.json"
     target.write_text(json.dumps(content, indent=1))
     # The broker's own user in its container reads it; it holds hashes of long random passwords only.
     target.chmod(0o644)

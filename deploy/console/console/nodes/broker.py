@@ -44,7 +44,10 @@ class _Ports:
 
 
 class RabbitNode:
-    """One private node. Data, ports and passwords stay the same across restarts."""
+    """One private node. Data, ports and passwords stay the same across restarts.
+
+    Start it from a thread that lives as long as the node is to live (see `Process`).
+    """
 
     def __init__(
         self,
@@ -101,17 +104,11 @@ class RabbitNode:
             raise NotReady("RabbitMQ is not installed: run make setup, or apt-get install rabbitmq-server")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write_files()
-        environment = self._environment()
-        self._epmd = Process(
-            "epmd",
-            [shutil.which("epmd") or "epmd", "-port", str(self._ports.epmd), "-address", "127.0.0.1"],
-            folder=self.folder,
-            environment=environment,
-        )
-        self._epmd.start()
-        self._node = Process("broker", [str(SERVER)], folder=self.folder, environment=environment, stop_seconds=40)
-        self._node.start()
-        self._node.wait_ready(self._serves, seconds=START_SECONDS)
+        try:
+            self._start(self._environment())
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop the node in good order, then its epmd."""
@@ -129,6 +126,18 @@ class RabbitNode:
         """Stop and start with the same data and ports."""
         self.stop()
         self.start()
+
+    def _start(self, environment: Mapping[str, str]) -> None:
+        self._epmd = Process(
+            "epmd",
+            [shutil.which("epmd") or "epmd", "-port", str(self._ports.epmd), "-address", "127.0.0.1"],
+            folder=self.folder,
+            environment=environment,
+        )
+        self._epmd.start()
+        self._node = Process("broker", [str(SERVER)], folder=self.folder, environment=environment, stop_seconds=40)
+        self._node.start()
+        self._node.wait_ready(self._serves, seconds=START_SECONDS)
 
     def _process(self) -> Process:
         if self._node is None:
@@ -159,7 +168,10 @@ class RabbitNode:
             "RABBITMQ_MNESIA_BASE": f"{folder}/data",
             "RABBITMQ_LOG_BASE": f"{folder}/log",
             "RABBITMQ_LOGS": "-",
+            # All three kinds of configuration, since each that is not named is read from /etc/rabbitmq.
             "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
+            "RABBITMQ_CONFIG_FILES": f"{folder}/conf.d",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": f"{folder}/advanced.config",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
             "RABBITMQ_GENERATED_CONFIG_DIR": f"{folder}/generated",
             "RABBITMQ_CONF_ENV_FILE": f"{folder}/absent.conf",
@@ -167,8 +179,7 @@ class RabbitNode:
             "RUNNING_UNDER_SYSTEMD": "true",
             # Two schedulers that do not spin, and distribution on the loopback address only.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-                "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none "
-                "-kernel inet_dist_use_interface {127,0,0,1}"
+                "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
             ),
         }
 
@@ -184,6 +195,8 @@ class RabbitNode:
         definitions.touch(mode=0o600)
         definitions.write_text(json.dumps(self._all_definitions()))
         (self.folder / "rabbitmq.conf").write_text(self._configuration())
+        (self.folder / "conf.d").mkdir(exist_ok=True)
+        (self.folder / "advanced.config").write_text("[].\n")
 
     def _configuration(self) -> str:
         return "\n".join(

@@ -7,11 +7,12 @@ import signal
 import socket
 import sys
 from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
-from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Mailbox
+from aiosmtpd.smtp import Envelope, Session
 
 from console.nodes.ports import free_port
 from console.nodes.processes import Process
@@ -20,7 +21,10 @@ START_SECONDS = 20
 
 
 class MailSink:
-    """One sink."""
+    """One sink.
+
+    Start it from a thread that lives as long as the sink is to live (see `Process`).
+    """
 
     def __init__(self, folder: Path) -> None:
         """Describe the sink; mails go to ``<folder>/maildir``."""
@@ -64,19 +68,23 @@ class MailSink:
 
 
 class _Keeper(Mailbox):
-    """Keeps each mail; aiosmtpd's own keeper, which drops the connection's details."""
+    """aiosmtpd's keeper of mails, without the headers that it adds about the connection."""
 
-    def prepare_message(self, _session: Any, envelope: Any) -> Any:
+    def prepare_message(self, session: Session, envelope: Envelope) -> Message:  # noqa: ARG002 - aiosmtpd's signature
         """The mail as it was sent."""
-        return message_from_bytes(envelope.content, mailbox.MaildirMessage)
+        return message_from_bytes(bytes(envelope.original_content or b""), mailbox.MaildirMessage)
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    port, folder = int(sys.argv[1]), sys.argv[2]
+    port, folder = int(sys.argv[1]), Path(sys.argv[2])
+    # Blocked before the controller's thread is there, so that neither ends the process in its default way: sigwait takes
+    # them, and the controller is stopped in good order.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     controller = Controller(_Keeper(folder), hostname="127.0.0.1", port=port)
     controller.start()
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    signal.sigwait(ends)
     controller.stop()
 
 

@@ -6,8 +6,10 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +18,8 @@ PR_SET_PDEATHSIG = 1
 """``prctl``'s option: the signal that the kernel sends when the parent dies (linux/prctl.h)."""
 
 POLL_SECONDS = 0.05
+
+_libc = ctypes.CDLL(None)
 
 
 class NotReady(RuntimeError):  # noqa: N818 - errors name the fact
@@ -33,7 +37,11 @@ def wait_until(ready: Callable[[], bool], *, seconds: float) -> bool:
 
 
 class Process:
-    """One child process in a session of its own, with its output in a log file."""
+    """One child process in a session of its own, with its output in a log file.
+
+    The kernel ends it when the *thread* that started it ends (prctl(2), PR_SET_PDEATHSIG), so `start` must be called
+    from a thread that lives as long as the process is to live; the main thread is one.
+    """
 
     def __init__(
         self,
@@ -59,6 +67,7 @@ class Process:
         self._environment = dict(os.environ if environment is None else environment)
         self._stop_seconds = stop_seconds
         self._child: subprocess.Popen[bytes] | None = None
+        self._reaping = threading.RLock()
 
     @property
     def pid(self) -> int:
@@ -74,12 +83,12 @@ class Process:
     @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._child is not None and self._child.poll() is None
+        return self._child is not None and not self._ended()
 
     @property
     def exit_code(self) -> int | None:
         """How it ended, or None."""
-        return self._child.poll() if self._child else None
+        return None if self._child is None or not self._ended() else self._child.returncode
 
     def start(self) -> None:
         """Start it, so that the kernel ends it when this process dies in whatever way."""
@@ -92,7 +101,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - runs one system call, takes no lock
+                preexec_fn=partial(_die_with, os.getpid()),  # noqa: PLW1509 - two system calls, no lock
             )
 
     def wait_ready(self, ready: Callable[[], bool], *, seconds: float) -> None:
@@ -101,16 +110,21 @@ class Process:
         Raises:
             NotReady: The process ended, or the time is up.
         """
-        if wait_until(lambda: not self.running or ready(), seconds=seconds) and self.running:
-            return
-        what = f"ended with {self.exit_code}" if not self.running else f"was not ready within {seconds:.0f} s"
+        try:
+            if wait_until(lambda: not self.running or ready(), seconds=seconds) and self.running:
+                return
+        except BaseException:
+            self.kill()
+            raise
+        what = f"was not ready within {seconds:.0f} s" if self.running else f"ended with {self.exit_code}"
         self.kill()
         raise NotReady(f"{self.name} {what}: read {self.log}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process alone."""
-        if self.running:
-            os.kill(self.pid, number)
+        with self._reaping:
+            if self.running:
+                os.kill(self.pid, number)
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM and do not wait; `stop` waits."""
@@ -118,21 +132,31 @@ class Process:
 
     def stop(self) -> None:
         """End it: SIGTERM, and SIGKILL to the whole session when the time is up."""
-        if self._child is None:
-            return
         self.signal(signal.SIGTERM)
-        try:
-            self._child.wait(self._stop_seconds)
-        except subprocess.TimeoutExpired:
+        if not wait_until(lambda: not self.running, seconds=self._stop_seconds):
             self.kill()
-        _kill_session(self._child.pid)
 
     def kill(self) -> None:
         """End it at once, and all that it started."""
-        if self._child is None:
-            return
-        _kill_session(self._child.pid)
-        self._child.wait()
+        with self._reaping:
+            if self.running:
+                _kill_group(self.pid)
+                wait_until(lambda: not self.running, seconds=self._stop_seconds)
+
+    def _ended(self) -> bool:
+        """Whether it ended; then what it had started is ended as well.
+
+        The group is killed before the process is reaped: until then the kernel gives its id to nobody else.
+        """
+        child = self._child
+        with self._reaping:
+            if child is None or child.returncode is not None:
+                return True
+            if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return False
+            _kill_group(child.pid)
+            child.wait()
+            return True
 
 
 class Nodes:
@@ -168,12 +192,15 @@ class Nodes:
             raise ExceptionGroup("some processes did not stop", failures)
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def _die_with(parent: int) -> None:
+    """Run in the child before its program: let the kernel end it with `parent`, which may have died already."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
-def _kill_session(session: int) -> None:
+def _kill_group(leader: int) -> None:
     try:
-        os.killpg(session, signal.SIGKILL)
+        os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
         return

@@ -13,7 +13,10 @@ START_SECONDS = 30
 
 
 class StoreNode:
-    """One store. Data and port stay the same across restarts."""
+    """One store. Data and port stay the same across restarts.
+
+    Start it from a thread that lives as long as the store is to live (see `Process`).
+    """
 
     def __init__(self, folder: Path) -> None:
         """Describe the store.
@@ -60,7 +63,10 @@ class StoreNode:
                 *("--config", str(configuration)),
                 *("--host", "127.0.0.1", "--port", str(self._port)),
                 *("--storage-path", str(self.folder / "data")),
-                *("--cache-size", "256M", "--log-level", "WARNING"),
+                # A transaction's documents stay in the cache until it commits. With 256M the commit of about 11.7 MiB
+                # of small documents waits for room for ever, and every other write and read with it, until the store
+                # is killed. The cache takes this memory only when it is used.
+                *("--cache-size", "512M", "--log-level", "WARNING"),
                 # Without it a killed server lost up to 94 acknowledged commits.
                 "--sync-on-commit",
             ],
