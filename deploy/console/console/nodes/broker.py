@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from urllib.parse import quote
 
 import httpx
 
-from console.nodes.ports import free_port
+from console.nodes.ports import free_port, listens
 from console.nodes.processes import NotReady, Process
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -30,7 +29,7 @@ START_SECONDS = 90
 
 
 def password_hash(password: str) -> str:
-    """The hash that RabbitMQ's definitions take: base64 of salt and SHA-256 (its ``rabbit_password_hashing_sha256``)."""
+    """The hash that RabbitMQ's definitions take: base64 of salt and SHA-256 (``rabbit_password_hashing_sha256``)."""
     salt = secrets.token_bytes(4)
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
@@ -135,6 +134,8 @@ class RabbitNode:
             environment=environment,
         )
         self._epmd.start()
+        # A node that finds no epmd starts one of its own, which would outlive it.
+        self._epmd.wait_ready(lambda: listens(self._ports.epmd), seconds=START_SECONDS)
         self._node = Process("broker", [str(SERVER)], folder=self.folder, environment=environment, stop_seconds=40)
         self._node.start()
         self._node.wait_ready(self._serves, seconds=START_SECONDS)
@@ -146,12 +147,10 @@ class RabbitNode:
 
     def _serves(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self._ports.amqp), timeout=1):
-                pass
             with self.client() as client:
                 # The operator is declared with the definitions, so this also says that they are loaded.
-                return client.get("/api/overview").is_success
-        except (OSError, httpx.HTTPError):
+                return listens(self._ports.amqp) and client.get("/api/overview").is_success
+        except httpx.HTTPError:
             return False
 
     def _environment(self) -> dict[str, str]:

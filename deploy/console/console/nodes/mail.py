@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mailbox
 import signal
-import socket
 import sys
 from email import message_from_bytes
 from email.message import Message
@@ -14,7 +13,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Mailbox
 from aiosmtpd.smtp import Envelope, Session
 
-from console.nodes.ports import free_port
+from console.nodes.ports import free_port, listens
 from console.nodes.processes import Process
 
 START_SECONDS = 20
@@ -60,11 +59,7 @@ class MailSink:
         return list(mailbox.Maildir(folder, create=False)) if folder.exists() else []
 
     def _serves(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return True
-        except OSError:
-            return False
+        return listens(self.port)
 
 
 class _Keeper(Mailbox):
@@ -78,8 +73,8 @@ class _Keeper(Mailbox):
 def main() -> None:
     """Serve until SIGTERM."""
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
-    # Blocked before the controller's thread is there, so that neither ends the process in its default way: sigwait takes
-    # them, and the controller is stopped in good order.
+    # Blocked before the controller's thread is there, so that neither ends the process in its default way: sigwait
+    # takes them, and the controller is stopped in good order.
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     controller = Controller(_Keeper(folder), hostname="127.0.0.1", port=port)

@@ -32,6 +32,15 @@ def free_port() -> int:
     raise OSError(f"no free port between {FIRST} and {LAST} was found in {TRIES} tries: stop some that listen there")
 
 
+def listens(port: int) -> bool:
+    """Whether something accepts connections on a port of 127.0.0.1."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from pathlib import Path
 
-from console.nodes.ports import free_port
+from console.nodes.ports import free_port, listens
 from console.nodes.processes import NotReady, Process
 
 START_SECONDS = 30
@@ -95,8 +94,4 @@ class StoreNode:
         return self._process
 
     def _serves(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=1):
-                return True
-        except OSError:
-            return False
+        return listens(self._port)
