@@ -95,7 +95,10 @@ def _bounded(rows: Iterator[list[str]]) -> Iterator[list[str]]:
     blank = filled = characters = 0
     for number, row in enumerate(rows, start=1):
         cells = [_clean(text, number) for text in row]
-        if not any(cells):
+        # A workbook's rows are filled up to the greatest width; what is blank at their end is no cell.
+        while cells and not cells[-1]:
+            cells.pop()
+        if not cells:
             blank += 1
             if blank > BLANK_ROWS:
                 return
