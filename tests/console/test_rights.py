@@ -1,0 +1,161 @@
+"""What the broker lets each organisation do, with the rights that are generated from network.toml."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kombu
+import pytest
+from amqp.exceptions import AccessRefused, ResourceLocked
+from chassis import network
+from chassis.decision import Classification, Network
+from chassis.topology import EVENTS
+from console import definitions
+from console.folder import Folder
+from console.nodes.broker import RabbitNode
+from console.partner import NotAllowed, Partner
+
+VHOST = "rights"
+READS = {service: ("referral.requested", "offering.published") for service in network.SERVICES}
+
+
+@pytest.fixture(scope="module")
+def found() -> Network:
+    return network.read(Path(__file__).parent.parent.parent / "deploy" / "network.toml").network
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    return Folder(tmp_path_factory.mktemp("network"))
+
+
+@pytest.fixture(scope="module")
+def uris(broker: RabbitNode, found: Network, folder: Folder) -> Iterator[dict[str, str]]:
+    passwords = folder.make(found)
+    content = definitions.build(found, READS, vhost=VHOST, passwords=passwords)
+    with broker.client() as client:
+        client.put(f"/api/vhosts/{VHOST}").raise_for_status()
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        client.put(f"/api/permissions/{VHOST}/verkko", json=everything).raise_for_status()
+        client.post("/api/definitions", json=content).raise_for_status()
+        yield {code: broker.uri(code, password, VHOST) for code, password in passwords.items()}
+        client.delete(f"/api/vhosts/{VHOST}").raise_for_status()
+
+
+def partner(code: str, uris: dict[str, str], folder: Folder) -> Partner:
+    return Partner(code, uris[code], private=folder.of(code) / "keys.json", public=folder.keys)
+
+
+def channel(uri: str) -> Any:
+    return kombu.Connection(uri).channel()
+
+
+def test_a_guest_reads_what_is_addressed_to_it_from_its_mailbox(uris: dict[str, str], folder: Folder) -> None:
+    with partner("kunta", uris, folder) as home, partner("sedu", uris, folder) as school:
+        home.publish("referral.requested", "r-1", {"offering": "sedu.1"}, to="sedu")
+
+        (mail,) = list(school.fetch())
+
+    assert (mail.envelope.organisation, mail.data) == ("kunta", {"offering": "sedu.1"})
+
+
+def test_what_is_sealed_for_an_organisation_is_opened_by_it(uris: dict[str, str], folder: Folder) -> None:
+    with partner("kunta", uris, folder) as home, partner("epky", uris, folder) as school:
+        person = {"given": "Aino"}
+        home.publish("client.disclosed", "r.x", person, to="epky", classification=Classification.PERSONAL)
+
+        (mail,) = list(school.fetch())
+
+    assert mail.data == person
+    assert "Aino" not in str(mail.envelope.data)
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("referral.accepted.seamk.kunta", "another's name"),
+        ("referral.accepted.kunta.sedu", "another's name, to itself"),
+        ("referral.requested.sedu.seamk", "an organisation that it may not address"),
+        ("referral.requested.sedu", "a key of three words"),
+        ("referral.requested.sedu.kunta.x", "a key of five words"),
+        ("Referral.requested.sedu.kunta", "capitals"),
+    ],
+)
+def test_nobody_publishes_beyond_their_own_name_and_destinations(
+    uris: dict[str, str], folder: Folder, key: str, why: str
+) -> None:
+    with partner("sedu", uris, folder) as school, pytest.raises(NotAllowed):
+        school.publish_raw(b"{}", key)
+
+
+def test_nobody_publishes_to_the_default_exchange(uris: dict[str, str]) -> None:
+    mine = channel(uris["sedu"])
+
+    with pytest.raises(AccessRefused):
+        mine.basic_publish_confirm(mine.prepare_message(b"{}"), "", "kunta.intake")
+
+
+def test_nobody_publishes_to_anothers_own_exchange(uris: dict[str, str]) -> None:
+    mine = channel(uris["sedu"])
+
+    with pytest.raises(AccessRefused):
+        mine.basic_publish_confirm(mine.prepare_message(b"{}"), "kunta.own", "kunta.intake")
+
+
+@pytest.mark.parametrize("queue", ["kunta.intake", "epky.mailbox", "undeliverable", "expired"])
+def test_nobody_reads_anothers_queue(uris: dict[str, str], queue: str) -> None:
+    with pytest.raises((AccessRefused, ResourceLocked)):
+        channel(uris["sedu"]).basic_get(queue)
+
+
+@pytest.mark.parametrize("queue", ["kunta.intake", "epky.mailbox"])
+def test_nobody_deletes_or_purges_anothers_queue(uris: dict[str, str], queue: str) -> None:
+    with pytest.raises(AccessRefused):
+        channel(uris["sedu"]).queue_delete(queue)
+    with pytest.raises(AccessRefused):
+        channel(uris["sedu"]).queue_purge(queue)
+
+
+@pytest.mark.parametrize("key", ["#", "*.*.*.*", "*.*.kunta.seamk", "*.*.*.seamk", "referral.#"])
+def test_nobody_binds_to_what_is_not_theirs_to_read(uris: dict[str, str], key: str) -> None:
+    mine, probe = channel(uris["sedu"]), f"sedu.{uuid.uuid4().hex}"
+    mine.queue_declare(probe, exclusive=True)
+
+    with pytest.raises(AccessRefused):
+        mine.queue_bind(probe, EVENTS, key)
+
+
+@pytest.mark.parametrize("key", ["*.*.*.sedu", "offering.published.*.all", "*.*.sedu.*"])
+def test_everybody_binds_to_what_is_theirs_to_read(uris: dict[str, str], key: str) -> None:
+    mine, probe = channel(uris["sedu"]), f"sedu.{uuid.uuid4().hex}"
+    mine.queue_declare(probe, exclusive=True)
+
+    mine.queue_bind(probe, EVENTS, key)
+
+
+def test_nobody_declares_or_deletes_what_is_the_networks(uris: dict[str, str]) -> None:
+    with pytest.raises(AccessRefused):
+        channel(uris["sedu"]).exchange_delete(EVENTS)
+    with pytest.raises(AccessRefused):
+        channel(uris["sedu"]).queue_declare("kunta.new")
+
+
+def test_there_is_no_guest_user_and_no_view_of_others_in_the_management(broker: RabbitNode, uris: dict[str, str]) -> None:
+    import httpx
+
+    password = uris["sedu"].split(":")[2].split("@")[0]
+    guest = httpx.get(f"{broker.management}/api/queues", auth=("guest", "guest"))
+    member = httpx.get(f"{broker.management}/api/queues", auth=("sedu", password))
+
+    assert (guest.status_code, member.status_code) == (401, 401)
+
+
+def test_secrets_are_readable_by_their_owner_only(uris: dict[str, str], folder: Folder) -> None:
+    files = [path for path in folder.of("kunta").iterdir() if path.is_file()]
+
+    assert {path.name for path in files} >= {"keys.json", "reference.key", "ids.key", "tokens.json", "credentials.json"}
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
+    assert oct(folder.of("kunta").stat().st_mode & 0o777) == "0o700"
