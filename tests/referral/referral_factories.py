@@ -95,9 +95,7 @@ def command(name: str, state: Any = None, data: Any = None, *, own: str = "kunta
     return decide(on, "command", name, state, data or {}, own=own, **given)
 
 
-def heard(
-    name: str, state: Any = None, data: Any = None, *, by: str, own: str, **fields: Any
-) -> Decision[Any]:
+def heard(name: str, state: Any = None, data: Any = None, *, by: str, own: str, **fields: Any) -> Decision[Any]:
     """An event of one organisation that arrives at another."""
     given = {"subject": ID, "correlation": CLIENT, "reads": reads()} | fields
     return decide(on, "event", name, state, data or {}, organisation=by, own=own, **given)

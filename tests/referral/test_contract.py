@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from chassis.decision import Classification
 from hypothesis import given
 from hypothesis import strategies as st
+from referral_factories import OCCUPATION, earlier, referral
+
+from chassis.decision import Classification
 from referral import events
 from referral.domain import Outcome, Party, Reason, Result, Status, reachable
 from referral.handlers import EVENTS, on
-from referral_factories import OCCUPATION, earlier, referral
 
 PUBLISHED = [*EVENTS.values(), events.CapacityAsked, events.CapacityAnswered]
 READ = [schema for schema in PUBLISHED if on.find("event", schema.contract.name)]

@@ -7,9 +7,22 @@ from datetime import date
 from typing import Any
 
 import pytest
+from marshmallow import ValidationError
+from referral_factories import (
+    ACHIEVED,
+    CLIENT,
+    JOURNEY,
+    OCCUPATION,
+    command,
+    earlier,
+    heard,
+    made,
+    reads,
+    referral,
+)
+
 from chassis.decision import NotYours
 from chassis.testing import decide, dumped, keyed, published_names
-from marshmallow import ValidationError
 from referral.domain import (
     BusinessStatus,
     Capacity,
@@ -29,18 +42,6 @@ from referral.domain import (
     Suggestion,
 )
 from referral.handlers import on
-from referral_factories import (
-    ACHIEVED,
-    CLIENT,
-    JOURNEY,
-    OCCUPATION,
-    command,
-    earlier,
-    heard,
-    made,
-    reads,
-    referral,
-)
 
 BODY = {"client": CLIENT, "offering": "seamk.polku", "receiver": "seamk"}
 PATH = {"sender": "kunta", "id": "r-1"}
@@ -115,7 +116,7 @@ def test_a_request_is_refused_with_the_field_and_the_rule(
 ) -> None:
     view = reads(made=made(**{"r-other": ("c.other", "seamk")}))
 
-    with pytest.raises(error, match=f"^{field}: must ") as refusal:
+    with pytest.raises(error, match=rf"^{field}: must ") as refusal:
         command("request", None, BODY | changed, reads=view)
 
     assert refusal.value.field == field  # type: ignore[attr-defined]
@@ -224,11 +225,11 @@ def test_what_the_sender_publishes_is_what_the_receiver_keeps() -> None:
 def test_a_request_that_is_not_the_speakers_or_not_for_here_is_refused() -> None:
     with pytest.raises(NotYours):
         heard("referral.requested", None, requested(sender="sedu"), by="kunta", own="seamk")
-    with pytest.raises(NotYours, match="^receiver: must be seamk"):
+    with pytest.raises(NotYours, match=r"^receiver: must be seamk"):
         heard("referral.requested", None, requested(receiver="sedu"), by="kunta", own="seamk")
     with pytest.raises(ClientRequired):
         heard("referral.requested", None, requested(), by="kunta", own="seamk", correlation=None)
-    with pytest.raises(NotAllowed, match="known here already"):
+    with pytest.raises(NotAllowed, match=r"known here already"):
         heard("referral.requested", referral(), requested(), by="kunta", own="seamk")
 
 
@@ -327,10 +328,10 @@ def test_the_coach_notes_the_steps_before_enrolment_at_home_only() -> None:
 
     assert noted.state.business_status is BusinessStatus.EXAM_COACHING
     assert published_names(noted) == [("referral.progressed", "kunta")]
-    with pytest.raises(NotAllowed, match="^businessStatus: "):
+    with pytest.raises(NotAllowed, match=r"^businessStatus: "):
         command("progress", referral(Status.ACCEPTED), {"businessStatus": "enrolled"})
     enrolled = referral(Status.ACCEPTED, business_status=BusinessStatus.ENROLLED)
-    with pytest.raises(NotAllowed, match="^businessStatus: "):
+    with pytest.raises(NotAllowed, match=r"^businessStatus: "):
         command("progress", enrolled, {"businessStatus": "applying"})
 
 
@@ -345,7 +346,13 @@ def test_what_came_to_nothing_has_no_further_steps(status: Status) -> None:
 
 def test_progress_is_not_the_senders_to_say_on_the_wire() -> None:
     with pytest.raises(NotYours):
-        heard("referral.progressed", referral(), {"businessStatus": "applying", "sender": "kunta"}, by="kunta", own="seamk")
+        heard(
+            "referral.progressed",
+            referral(),
+            {"businessStatus": "applying", "sender": "kunta"},
+            by="kunta",
+            own="seamk",
+        )
 
 
 def test_an_outcome_can_be_followed_up() -> None:

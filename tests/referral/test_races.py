@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from chassis.decision import Decision, NotYours, Refused, stream_of
-from chassis.testing import decide, dumped, published_names
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from referral_factories import ACHIEVED, CLIENT, ID, command, heard, reads, referral
+
+from chassis.decision import Decision, NotYours, Refused, stream_of
+from chassis.testing import decide, dumped, published_names
 from referral.domain import ENDS, BusinessStatus, Reason, Referral, Status
 from referral.handlers import on
-from referral_factories import ACHIEVED, CLIENT, ID, command, heard, reads, referral
 
 SAYS: dict[str, Any] = {"reason": "other", "reasonText": None, "outcomes": ACHIEVED}
 
@@ -241,6 +242,4 @@ def _stands(side: Referral) -> tuple[object, ...]:
 
 
 def test_two_sides_end_the_same_whatever_the_line_does() -> None:
-    run_state_machine_as_test(
-        TwoSides, settings=settings(max_examples=400, stateful_step_count=25, deadline=None)
-    )
+    run_state_machine_as_test(TwoSides, settings=settings(max_examples=400, stateful_step_count=25, deadline=None))

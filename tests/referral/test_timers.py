@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import pytest
-from chassis.testing import decide, dumped, published_names
 from hypothesis import given
 from hypothesis import strategies as st
+from referral_factories import CLIENT, NETWORK, command, organisation, reads, referral
+
+from chassis.testing import decide, dumped, published_names
 from referral.domain import HELSINKI, Journey, Status, working_days_later
 from referral.handlers import on
-from referral_factories import CLIENT, NETWORK, command, organisation, reads, referral
 
 
 def at(day: str, hour: int = 12) -> datetime:
@@ -73,7 +74,6 @@ def test_each_organisation_has_its_own_patience() -> None:
 
     due = {name: when.date().isoformat() for name, when in decision.timers.items()}
     assert due == {"remind": "2026-11-24", "escalate": "2026-11-25", "expire": "2026-11-30"}
-
 
 
 @pytest.mark.parametrize(("timer", "event"), [("remind", "referral.reminded"), ("escalate", "referral.escalated")])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from marshmallow import ValidationError
+from referral_factories import ACHIEVED, OCCUPATION, command, heard, referral
+
 from chassis.decision import NotYours
 from chassis.testing import dumped, published_names
-from marshmallow import ValidationError
 from referral.domain import (
     NotAllowed,
     OutcomeRequired,
@@ -20,7 +22,6 @@ from referral.domain import (
     StatusContradicted,
 )
 from referral.handlers import COMMANDS
-from referral_factories import ACHIEVED, OCCUPATION, command, heard, referral
 
 # domain.md, Referral: state → where it may go. Who sets each state stands in SETS.
 NEXT = {
@@ -114,7 +115,7 @@ def test_a_reason_is_required_from_both_ways_in(order: str, status: str) -> None
         lambda: command(order, state, own="seamk"),
         lambda: heard(f"referral.{COMMANDS[order]}", state, by="seamk", own="kunta"),
     ):
-        with pytest.raises(ReasonRequired, match="reason: must be given .* no-capacity, not-eligible") as refusal:
+        with pytest.raises(ReasonRequired, match=r"reason: must be given .* no-capacity, not-eligible") as refusal:
             say()
         assert refusal.value.field == "reason"
 
@@ -130,13 +131,15 @@ def test_a_completion_says_how_each_goal_ended() -> None:
     state = referral(Status.IN_PROGRESS)
 
     for outcomes in ([], [{"goal": "http://data.europa.eu/esco/occupation/2", "result": "achieved"}]):
-        with pytest.raises(OutcomeRequired, match="outcomes: must say how each goal"):
+        with pytest.raises(OutcomeRequired, match=r"outcomes: must say how each goal"):
             command("complete", state, {"outcomes": outcomes}, own="seamk")
         with pytest.raises(OutcomeRequired):
             heard("referral.completed", state, {"outcomes": outcomes}, by="seamk", own="kunta")
     with pytest.raises(OutcomeUnclear):
         command("complete", state, {"outcomes": ACHIEVED * 2}, own="seamk")
-    decision = command("complete", state, {"outcomes": [{"goal": OCCUPATION, "result": "partially-achieved"}]}, own="seamk")
+    decision = command(
+        "complete", state, {"outcomes": [{"goal": OCCUPATION, "result": "partially-achieved"}]}, own="seamk"
+    )
     assert [outcome.result for outcome in decision.state.outcomes] == [Result.PARTIALLY_ACHIEVED]
 
 

@@ -177,9 +177,7 @@ MOVES: Mapping[str, Move] = {
     "completed": Move(to=Status.COMPLETED, since=_UNDER_WAY, by=_RECEIVER),
     "failed": Move(to=Status.FAILED, since=_UNDER_WAY, by=_RECEIVER, needs_reason=True),
     "cancelled": Move(to=Status.CANCELLED, since=_OPEN, by=_SENDER | _RECEIVER, needs_reason=True),
-    "corrected": Move(
-        to=Status.ENTERED_IN_ERROR, since=frozenset(Status) - {Status.ENTERED_IN_ERROR}, by=_SENDER
-    ),
+    "corrected": Move(to=Status.ENTERED_IN_ERROR, since=frozenset(Status) - {Status.ENTERED_IN_ERROR}, by=_SENDER),
 }
 """Event verb → transition (domain.md, Referral)."""
 
@@ -443,7 +441,7 @@ class Referral:
             ended_by=by if move.to in ENDS else None,
             reason=said.reason if move.needs_reason else None,
             reason_text=said.reason_text if move.needs_reason else None,
-            outcomes=said.outcomes if move.to is Status.COMPLETED else self.outcomes,
+            outcomes=said.outcomes if move.to is Status.COMPLETED else (),
             business_status=theirs.business_status or self.business_status,
             receiver_staff=theirs.staff or self.receiver_staff,
             next=None,

@@ -186,9 +186,7 @@ class ReferralCorrected(ReferralState):
 
 
 @published(
-    _contract(
-        "progressed", "A step of the client's journey.", TO_SENDER, status="accepted", businessStatus="enrolled"
-    )
+    _contract("progressed", "A step of the client's journey.", TO_SENDER, status="accepted", businessStatus="enrolled")
 )
 class ReferralProgressed(ReferralState):
     """A step of the client's journey."""

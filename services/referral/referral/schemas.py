@@ -264,6 +264,13 @@ class ReroutedTold(Reader):
     based_on = fields.List(fields.Nested(EarlierTold), load_default=list)
 
 
+class Filters(Body):
+    """Query of ``GET /v1/referrals``."""
+
+    client = fields.String(validate=ID)
+    status = fields.Enum(Status, by_value=True)
+
+
 class QuestionBody(Body):
     """Body of ``POST /v1/capacity``."""
 

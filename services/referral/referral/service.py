@@ -8,14 +8,14 @@ from typing import Any
 from chassis.projection import projection
 from chassis.service import Service
 from chassis.web import Request, command, get
-from referral import domain, handlers, store
-from referral.domain import Made, QuestionUnknown, Reads, ReferralUnknown
-from referral.schemas import ContactView, JourneyView, QuestionView, ReferralView
+from referral import handlers, store
+from referral.domain import Made, QuestionUnknown, Reads, Referral, ReferralUnknown
+from referral.schemas import ContactView, Filters, JourneyView, QuestionView, ReferralView
 
 AT = "/v1/referrals/{sender}/{id}"
 
 
-class Referral(Service):
+class Referrals(Service):
     """Carries a client from the sender to a school that takes them on."""
 
     name = "referral"
@@ -42,15 +42,12 @@ class Referral(Service):
     progress = command("POST", f"{AT}/progress", name="progress", roles={"counsellor"})
     reroute = command("POST", f"{AT}/reroute", name="reroute", roles={"coach"})
     ask_capacity = command("POST", "/v1/capacity", name="ask-capacity", roles={"coach"})
-    answer_capacity = command(
-        "POST", "/v1/capacity/{asker}/{id}/answer", name="answer-capacity", roles={"counsellor"}
-    )
+    answer_capacity = command("POST", "/v1/capacity/{asker}/{id}/answer", name="answer-capacity", roles={"counsellor"})
 
     @get("/v1/referrals", roles={"coach", "counsellor"})
     def list_referrals(self, request: Request) -> list[Mapping[str, Any]]:
         """Referrals, of a client (``?client=``) or in a state (``?status=``)."""
-        filters = {name: request.query[name] for name in ("client", "status") if name in request.query}
-        return [self._shown(key) for key in self.store.keys(filters)]
+        return [self._shown(key) for key in self.store.keys(Filters().load(request.query))]
 
     @get(AT, roles={"coach", "counsellor"})
     def show(self, request: Request) -> Mapping[str, Any]:
@@ -86,8 +83,8 @@ class Referral(Service):
         shown: Mapping[str, Any] = QuestionView().dump(question)
         return shown
 
-    def _referral(self, key: str) -> domain.Referral:
-        found: domain.Referral | None = self.state("referral", key)
+    def _referral(self, key: str) -> Referral:
+        found: Referral | None = self.state("referral", key)
         if found is None:
             raise ReferralUnknown("id: there is no such referral here", field="id")
         return found
