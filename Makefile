@@ -35,9 +35,9 @@ check: setup ## Style, types, who imports whom, and whether the generated files 
 contract: setup ## Write the generated files under deploy/ anew.
 	@$(BIN)/viisikko contract build
 
-lock: setup ## Pin the newest versions that requirements.in allows, with hashes and without addresses.
+lock: setup ## Pin what requirements.in asks for, with hashes and without addresses. UPGRADE=1 takes the newest versions.
 	@$(BIN)/pip install -q uv
-	@$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		requirements.in -o requirements.lock
 
 clean: ## Remove what set-up and runs have made.

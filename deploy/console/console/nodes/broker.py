@@ -55,6 +55,7 @@ class RabbitNode:
         name: str = "viisikko",
         plugins: Sequence[str] = ("rabbitmq_management",),
         definitions: Mapping[str, Any] | None = None,
+        statistics_seconds: float = 10,
     ) -> None:
         """Describe the node.
 
@@ -64,11 +65,13 @@ class RabbitNode:
             plugins: Plugins to enable.
             definitions: RabbitMQ definitions (users, vhosts, queues, …) that are loaded at every start, besides the
                 operator and the vhost ``/``.
+            statistics_seconds: How often the management API's numbers are renewed.
         """
         self.folder = folder.absolute()
         self._name = name
         self._plugins = plugins
         self._definitions = definitions or {}
+        self._statistics_seconds = statistics_seconds
         self._ports = _Ports(free_port(), free_port(), free_port(), free_port())
         self.password = secrets.token_urlsafe(24)
         self._epmd: Process | None = None
@@ -210,7 +213,7 @@ class RabbitNode:
                 "disk_free_limit.absolute = 50MB",
                 # The default log of 512 MB for each quorum queue's node would be held in memory.
                 "raft.wal_max_size_bytes = 16777216",
-                "collect_statistics_interval = 10000",
+                f"collect_statistics_interval = {round(self._statistics_seconds * 1000)}",
                 "heartbeat = 20",
                 "",
             )
