@@ -175,6 +175,7 @@ def test_a_rejected_referral_is_rerouted_and_both_stand_for_the_client(region: R
         ("sedu", Status.REQUESTED),
     ]
     assert stands[1].id == outcome.state.rerouted_to
+    assert list(region.kunta.service.store.keys({"client": CLIENT, "status": Status.REJECTED})) == keys[:1]
     assert [earlier.id for earlier in stands[1].based_on] == [identifier]
     assert len(region.mailboxes["sedu"]) == 1
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from referral_factories import CLIENT, NETWORK, command, organisation, reads, referral
 
 from chassis.testing import decide, dumped, published_names
-from referral.domain import HELSINKI, Journey, Status, working_days_later
+from referral.domain import Journey, Status
 from referral.handlers import on
+from referral.workdays import HELSINKI, working_days_later
 
 
 def at(day: str, hour: int = 12) -> datetime:

@@ -8,17 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date
 from enum import StrEnum
 from functools import cache
-from zoneinfo import ZoneInfo
-
-import holidays
 
 from chassis.decision import Invalid, Network, NotYours, Refused, Unknown, personal
-
-HELSINKI = ZoneInfo("Europe/Helsinki")
-SATURDAY = 5
 
 
 class Status(StrEnum):
@@ -586,26 +580,3 @@ def earlier(reads: Reads, client: str, sender: str, identifiers: Sequence[str]) 
     if any(made is None or made.client != client for _, made in found):
         raise EarlierUnknown("basedOn: must hold ids of earlier referrals of the same client only", field="basedOn")
     return tuple(Earlier(id=identifier, receiver=made.receiver) for identifier, made in found if made)
-
-
-def working_days_later(at: datetime, days: int) -> datetime:
-    """The same time of day in Helsinki, so many working days later.
-
-    Saturdays, Sundays and Finnish holidays count as days off, and so do the two eves on which offices are closed.
-    """
-    local = at.astimezone(HELSINKI)
-    while days:
-        local += timedelta(days=1)
-        if _is_working_day(local.date()):
-            days -= 1
-    return local
-
-
-def _is_working_day(day: date) -> bool:
-    return day.weekday() < SATURDAY and day not in _holidays(day.year)
-
-
-@cache
-def _holidays(year: int) -> frozenset[date]:
-    # The eves of Midsummer and of Christmas are among them.
-    return frozenset(holidays.country_holidays("FI", years=year))

@@ -33,8 +33,8 @@ from referral.domain import (
     addressable,
     earlier,
     offered_by,
-    working_days_later,
 )
+from referral.workdays import working_days_later
 
 on = Handlers("referral")
 referrals = on.aggregate("referral", Referral, view=schemas.ReferralView)

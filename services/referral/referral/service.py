@@ -39,7 +39,7 @@ class Referrals(Service):
     fail = command("POST", f"{AT}/fail", name="fail", roles={"counsellor"})
     cancel = command("POST", f"{AT}/cancel", name="cancel", roles={"coach", "counsellor"})
     correct = command("POST", f"{AT}/correct", name="correct", roles={"coach"})
-    progress = command("POST", f"{AT}/progress", name="progress", roles={"counsellor"})
+    progress = command("POST", f"{AT}/progress", name="progress", roles={"coach", "counsellor"})
     reroute = command("POST", f"{AT}/reroute", name="reroute", roles={"coach"})
     ask_capacity = command("POST", "/v1/capacity", name="ask-capacity", roles={"coach"})
     answer_capacity = command("POST", "/v1/capacity/{asker}/{id}/answer", name="answer-capacity", roles={"counsellor"})
