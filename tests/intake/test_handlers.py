@@ -324,7 +324,7 @@ def test_the_same_consent_again_is_not_told_again() -> None:
 
 def test_consent_of_somebody_unknown_is_refused() -> None:
     with pytest.raises(ClientUnknown):
-        consented(None, ["referral"])  # type: ignore[arg-type] - no client yet
+        consented(None, ["referral"])
 
 
 def test_under_non_disclosure_the_municipality_leaves_for_nobody() -> None:
