@@ -240,6 +240,18 @@ def test_nobody_may_speak_in_a_referral_of_others() -> None:
         heard("referral.cancelled", referral(), {"reason": "other"}, by="sedu", own="kunta")
 
 
+def test_a_guest_may_refer_and_call_it_off_with_what_the_verb_does_not_say() -> None:
+    request = {"sender": "sedu", "receiver": "kunta", "offering": "kunta.ohjaus"}
+    cancel = {"sender": "sedu", "reason": "found-work"}
+
+    known = heard("referral.requested", None, request, by="sedu", own="kunta").state
+    ended = heard("referral.cancelled", known, cancel, by="sedu", own="kunta")
+
+    assert keyed(on, "event", "referral.cancelled", cancel, subject="r-1", organisation="sedu") == "sedu/r-1"
+    assert (ended.state.status, ended.state.ended_by) == (Status.CANCELLED, "sedu")
+    assert ended.publish == ()
+
+
 # ── the own organisation's copies ────────────────────────────────────────────────────────────────────────────────────
 
 
