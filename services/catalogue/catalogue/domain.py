@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -226,10 +226,10 @@ def fresh_from(at: datetime) -> date:
 class Candidates(Protocol):
     """The index of offerings, as far as matching reads it (see `catalogue.index`)."""
 
-    def open_by_skill(self, skill: str, today: date) -> Iterator[str]:
+    def open_by_skill(self, skill: str, today: date) -> Iterable[str]:
         """Ids of open offerings that name a skill."""
 
-    def open_by_words(self, text: str, language: str, today: date) -> Iterator[tuple[str, float]]:
+    def open_by_words(self, text: str, language: str, today: date) -> Iterable[tuple[str, float]]:
         """Ids of open offerings that hold (most of) a text's words, each with the share that they hold."""
 
     def __getitem__(self, identifier: str) -> Offering:

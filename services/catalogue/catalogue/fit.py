@@ -19,6 +19,9 @@ Judged: TypeAlias = tuple[float, Reason | None]
 
 NEUTRAL: Judged = (1.0, None)
 
+MOST = 1.1 * 1.05 * 1.05
+"""The best that an offering can fit: near, free, and of the wished kind."""
+
 AGAINST = frozenset(
     {"far", "other-mode", "other-time", "other-language", "over-price", "starts-late", "needs-first", "ask-enrolment"}
 )
@@ -26,7 +29,7 @@ AGAINST = frozenset(
 
 
 def fit(offering: Offering, plan: Plan, today: date) -> tuple[float, tuple[Reason, ...]]:
-    """How well an offering fits: a factor of up to about 1.2, and the reasons, those against it last."""
+    """How well an offering fits: a factor of up to `MOST`, and the reasons, those against it last."""
     judged = [rule(offering, plan, today) for rule in RULES]
     reasons = [reason for _factor, reason in judged if reason is not None]
     reasons.sort(key=lambda reason: reason.code in AGAINST)
@@ -124,7 +127,8 @@ def _requirements(offering: Offering, plan: Plan, _today: date) -> Judged:
     if not missing:
         return NEUTRAL
     labels = [dict(gap.labels) for gap in plan.gaps if gap.skill in missing and gap.labels]
-    return 0.6, Reason(code="needs-first", parameters={"labels": labels[:3]})
+    # One of them is enough for a sentence; who wants all looks at the offering.
+    return 0.6, Reason(code="needs-first", parameters={"labels": labels[:1]})
 
 
 def missing_requirements(offering: Offering, have: Sequence[str]) -> Iterator[str]:

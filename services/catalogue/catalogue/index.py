@@ -1,20 +1,18 @@
 """All offerings in memory, found by skill and by word.
 
 Kept as a projection: rebuilt from the store at start, and following its changes. An offering gets a new slot whenever
-it is put; the posting lists only ever grow at their end, so that they stay sorted, and are rebuilt once most slots
-are dead.
+it is put, so that posting lists are arrays that only ever grow; they are rebuilt once most slots are dead.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
+from itertools import chain
 
 from catalogue.domain import LANGUAGES, Offering
 from catalogue.imports import Known
@@ -68,6 +66,7 @@ class OfferingIndex:
         slot = self._slot_of.pop(identifier, None)
         if slot is not None:
             self._slots[slot] = None
+            self._open_slots.discard(slot)
             if len(self._slots) > 2 * len(self._slot_of) + SPARE_SLOTS:
                 self._rebuild()
 
@@ -90,45 +89,54 @@ class OfferingIndex:
         """What is known of all offerings of one provider."""
         return {one.id: one.known for one in self._slots if one is not None and one.offering.provider == provider}
 
-    def open_by_skill(self, skill: str, today: date) -> Iterator[str]:
+    def open_by_skill(self, skill: str, today: date) -> list[str]:
         """Ids of open offerings that name a skill, oldest first."""
-        return (listed.id for listed in self._open(self._postings.get(skill, ()), today))
+        return self._ids(self._open(today).intersection(self._postings.get(skill, ())))
 
-    def open_by_words(self, text: str, language: str, today: date) -> Iterator[tuple[str, float]]:
+    def open_by_words(self, text: str, language: str, today: date) -> list[tuple[str, float]]:
         """Ids of open offerings that hold at least two thirds of a text's words, each with the share that they hold."""
-        wanted = [Postings(self._lists(stem, language)) for stem in stems(text, language)]
-        wanted.sort(key=lambda postings: postings.count)
+        wanted = sorted((self._holding(stem, language) for stem in stems(text, language)), key=len)
         needed = math.ceil(len(wanted) * NEEDED_SHARE)
-        # Who holds enough of them holds one of these; the rarest make the fewest candidates.
-        first = wanted[: len(wanted) - needed + 1]
-        candidates = sorted({slot for postings in first for slot in postings})
-        for listed, slot in self._open_slots(candidates, today):
-            held = sum(slot in postings for postings in wanted)
-            if held >= needed:
-                yield listed.id, held / len(wanted)
+        if needed == len(wanted):
+            found = self._open(today).intersection(*wanted) if wanted else set()
+            return [(identifier, 1.0) for identifier in self._ids(found)]
+        # Who holds enough of them holds one of the rarest, which make the fewest candidates.
+        candidates = self._open(today).intersection(chain(*wanted[: len(wanted) - needed + 1]))
+        counts = Counter(slot for postings in wanted for slot in candidates.intersection(postings))
+        enough = (slot for slot, count in counts.items() if count >= needed)
+        return [(self._id(slot), counts[slot] / len(wanted)) for slot in sorted(enough)]
 
-    def _open(self, slots: Iterable[int], today: date) -> Iterator[Listed]:
-        return (listed for listed, _slot in self._open_slots(slots, today))
-
-    def _open_slots(self, slots: Iterable[int], today: date) -> Iterator[tuple[Listed, int]]:
-        for slot in slots:
-            listed = self._slots[slot]
-            if listed is not None and listed.offering.is_open(today):
-                yield listed, slot
-
-    def _lists(self, stem: str, language: str) -> Iterator[array[int]]:
+    def _holding(self, stem: str, language: str) -> Collection[int]:
+        """The slots of all offerings that hold a stem or, where it is long enough, a compound that begins with it."""
         term = f"{language}:{stem}"
         if len(stem) < PREFIX:
-            found = {term} if term in self._postings else set()
-        else:
-            family = self._families.get(term[: len(language) + 1 + PREFIX], ())
-            found = {other for other in family if other.startswith(term)}
-        return (self._postings[one] for one in sorted(found))
+            return self._postings.get(term, ())
+        family = self._families.get(term[: len(language) + 1 + PREFIX], ())
+        lists = [self._postings[other] for other in family if other.startswith(term)]
+        return lists[0] if len(lists) == 1 else set(chain(*lists))
+
+    def _open(self, today: date) -> set[int]:
+        """The slots of open offerings; found out once a day, and kept up from then on."""
+        if self._day != today:
+            self._day = today
+            self._open_slots = {slot for slot, one in enumerate(self._slots) if one and one.offering.is_open(today)}
+        return self._open_slots
+
+    def _ids(self, slots: Iterable[int]) -> list[str]:
+        return [self._id(slot) for slot in sorted(slots)]
+
+    def _id(self, slot: int) -> str:
+        listed = self._slots[slot]
+        if listed is None:
+            raise KeyError(slot)
+        return listed.id
 
     def _append(self, listed: Listed) -> None:
         slot = len(self._slots)
         self._slots.append(listed)
         self._slot_of[listed.id] = slot
+        if self._day is not None and listed.offering.is_open(self._day):
+            self._open_slots.add(slot)
         for term in listed.terms:
             self._add(term, slot)
 
@@ -152,31 +160,8 @@ class OfferingIndex:
         self._slot_of: dict[str, int] = {}
         self._postings: dict[str, array[int]] = {}
         self._families: dict[str, list[str]] = defaultdict(list)
-
-
-class Postings:
-    """The union of some sorted posting lists."""
-
-    def __init__(self, lists: Iterable[array[int]]) -> None:
-        """Keep the lists as they are."""
-        self._lists = tuple(lists)
-
-    @cached_property
-    def count(self) -> int:
-        """How long they are together."""
-        return sum(map(len, self._lists))
-
-    def __iter__(self) -> Iterator[int]:
-        """All slots, some of them more than once."""
-        return (slot for one in self._lists for slot in one)
-
-    def __contains__(self, slot: int) -> bool:
-        """Whether a slot is in any of the lists."""
-        for one in self._lists:
-            place = bisect_left(one, slot)
-            if place < len(one) and one[place] == slot:
-                return True
-        return False
+        self._day: date | None = None
+        self._open_slots: set[int] = set()
 
 
 def _terms(offering: Offering) -> Iterator[str]:

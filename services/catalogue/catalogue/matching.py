@@ -6,22 +6,23 @@ score is the share of the weighted gap that it covers, times how well it fits th
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from catalogue.domain import LANGUAGES, Candidates, Offering
-from catalogue.fit import fit
+from catalogue.fit import MOST, fit
 from catalogue.paths import Step, choose_path
 from catalogue.plans import Answer, Gap, Plan, Reason, Suggestion
 
 MAX_SUGGESTIONS = 10
-MAX_COVERS = 20
-"""Skills that a suggestion lists, so that ten of them stay far below the largest event."""
-
-MAX_UNCOVERED = 100
+MAX_COVERS = 10
+MAX_UNCOVERED = 50
 MAX_SKILL_REASONS = 3
+MAX_TEXT = 80
+"""Characters of a label or name in an answer. These four keep the largest answer within the largest event (64 KiB)."""
 
 WORDS_STRENGTH = 0.5
 """How far words count for a skill that an offering does not name."""
@@ -29,11 +30,11 @@ WORDS_STRENGTH = 0.5
 AGAIN = 0.8
 """Each further suggestion of one provider counts this much less, so that there is something to choose between."""
 
-PATH_CANDIDATES = 40
-"""How many offerings of each provider a path is made from."""
+KEPT = 40
+"""Offerings of each provider that suggestions and a path are made from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Scored:
     """An open offering that covers something.
 
@@ -62,15 +63,40 @@ class Scored:
 def match(plan: Plan, offerings: Candidates, today: date) -> Answer:
     """What the network's open offerings have for a plan."""
     covers = coverage(plan.gaps, offerings, today)
-    scored = sorted((_score(i, offerings[i], c, plan, today) for i, c in covers.items()), key=lambda s: s.rank)
-    by_provider = _grouped(scored)
+    by_provider = best_by_provider(plan, offerings, covers, today)
     best = list(diverse(by_provider, MAX_SUGGESTIONS))
-    steps = [_step(one) for group in by_provider.values() for one in group[:PATH_CANDIDATES]]
+    steps = [_step(one) for group in by_provider.values() for one in group]
     return Answer(
         suggestions=tuple(_suggestion(one, plan.gaps) for one in best),
         path=choose_path(steps, plan, today),
         uncovered=_uncovered(plan.gaps, covers.values()),
     )
+
+
+def best_by_provider(
+    plan: Plan, offerings: Candidates, covers: Mapping[str, Mapping[int, float]], today: date
+) -> dict[str, list[Scored]]:
+    """The best offerings of each provider, the best first.
+
+    Wishes are weighed for as few as needed: once nothing that is left could come in, however well it fits.
+    """
+    total = plan.weight
+    shares = {identifier: covered_weight(plan.gaps, c) / total for identifier, c in covers.items()}
+    groups: dict[str, list[Scored]] = defaultdict(list)
+    for identifier in sorted(shares, key=lambda one: (-shares[one], one)):
+        offering, share = offerings[identifier], shares[identifier]
+        group = groups[offering.provider]
+        if len(group) < KEPT or share * MOST > group[-1].score:
+            factor, reasons = fit(offering, plan, today)
+            scored = Scored(identifier, offering, covers[identifier], factor, round(share * factor, 4), reasons)
+            insort(group, scored, key=lambda one: one.rank)
+            del group[KEPT:]
+    return groups
+
+
+def covered_weight(gaps: Sequence[Gap], covers: Mapping[int, float]) -> float:
+    """How much of the weighted gap is covered."""
+    return sum(gaps[place].weight * strength for place, strength in covers.items())
 
 
 def coverage(gaps: Sequence[Gap], offerings: Candidates, today: date) -> dict[str, dict[int, float]]:
@@ -115,20 +141,6 @@ def _covering(gap: Gap, offerings: Candidates, today: date) -> Iterator[tuple[st
                 yield identifier, WORDS_STRENGTH * share
 
 
-def _score(identifier: str, offering: Offering, covers: Mapping[int, float], plan: Plan, today: date) -> Scored:
-    factor, reasons = fit(offering, plan, today)
-    covered = sum(plan.gaps[place].weight * strength for place, strength in covers.items())
-    score = round(covered / plan.weight * factor, 4)
-    return Scored(id=identifier, offering=offering, covers=covers, fit=factor, score=score, reasons=reasons)
-
-
-def _grouped(scored: Iterable[Scored]) -> dict[str, list[Scored]]:
-    groups: dict[str, list[Scored]] = defaultdict(list)
-    for one in scored:
-        groups[one.offering.provider].append(one)
-    return groups
-
-
 def _step(one: Scored) -> Step:
     return Step(id=one.id, offering=one.offering, covers=one.covers, fit=one.fit)
 
@@ -138,9 +150,9 @@ def _suggestion(one: Scored, gaps: Sequence[Gap]) -> Suggestion:
     return Suggestion(
         offering=one.id,
         provider=one.offering.provider,
-        names=one.offering.names,
+        names=_short(one.offering.names),
         starts=one.offering.starts,
-        place=one.offering.place,
+        place=replace(one.offering.place, name=(one.offering.place.name or "")[:MAX_TEXT] or None),
         score=one.score,
         covers=tuple(gaps[place].skill for place in order[:MAX_COVERS]),
         reasons=(*_skill_reasons(order, one.covers, gaps), *one.reasons),
@@ -150,9 +162,13 @@ def _suggestion(one: Scored, gaps: Sequence[Gap]) -> Suggestion:
 def _skill_reasons(order: Sequence[int], covers: Mapping[int, float], gaps: Sequence[Gap]) -> Iterator[Reason]:
     for place in order[:MAX_SKILL_REASONS]:
         code = "covers" if covers[place] > WORDS_STRENGTH else "speaks-of"
-        yield Reason(code=code, parameters={"skill": gaps[place].skill, "labels": dict(gaps[place].labels)})
+        yield Reason(code=code, parameters={"skill": gaps[place].skill, "labels": _short(gaps[place].labels)})
     if len(order) > MAX_SKILL_REASONS:
         yield Reason(code="covers-more", parameters={"count": len(order) - MAX_SKILL_REASONS})
+
+
+def _short(texts: Mapping[str, str]) -> dict[str, str]:
+    return {language: text[:MAX_TEXT] for language, text in texts.items()}
 
 
 def _uncovered(gaps: Sequence[Gap], covers: Iterable[Mapping[int, float]]) -> tuple[str, ...]:

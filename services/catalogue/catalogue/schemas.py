@@ -26,11 +26,15 @@ CODE = validate.Regexp(r"^[a-z]{1,40}\Z", error="is not an organisation's code")
 MUNICIPALITY = validate.Regexp(r"^[0-9]{3}\Z", error="is not a municipality's three digits")
 STAFF_ID = validate.Regexp(r"^[a-z]+-[a-z0-9-]{1,60}\Z", error="is not a staff id such as kunta-12")
 TONGUE = validate.Regexp(r"^[a-z]{2,3}\Z", error="is not a language's code of two or three letters")
-LINK = validate.Regexp(r"^https?://[^\s<>\"]{3,490}\Z", error="is not an address that begins with https://")
+LINK = validate.Regexp(
+    r"^https?://[\w.\-]{1,200}(:\d{1,5})?([/?#][^\s<>\"]{0,300})?\Z",
+    error="is not an address that begins with https://",
+)
 LANGUAGE = validate.OneOf(LANGUAGES)
 ID = validate.Length(min=1, max=200)
-URI = validate.Length(min=1, max=300)
+URI = validate.Length(min=1, max=100)
 NAME = validate.Length(min=1, max=300)
+LABEL = validate.Length(min=1, max=200)
 TEXT = validate.Length(max=4000)
 WORD = validate.Length(min=1, max=100)
 SKILLS = validate.Length(max=60)
@@ -186,7 +190,7 @@ class GapRead(Reader):
     """A missing skill."""
 
     skill = fields.String(required=True, validate=URI)
-    labels = _texts(NAME)
+    labels = _texts(LABEL)
     weight = fields.Float(load_default=1.0, validate=validate.Range(min=0, max=10))
 
     @post_load

@@ -31,7 +31,7 @@ ABROAD = frozenset({"198", "199", "200", "999"})
 """Codes of the national code set that stand for no municipality: unknown, abroad, without a fixed one."""
 
 _CODE = re.compile(r"\w[\w.\-]{0,119}\Z")
-_LINK = re.compile(r"https?://[^\s<>\"]{3,490}\Z")
+_LINK = re.compile(r"https?://[\w.\-]{1,200}(:\d{1,5})?([/?#][^\s<>\"]{0,300})?\Z")
 _SKILL = re.compile(r"https?://data\.europa\.eu/esco/skill/[0-9a-zA-Z.\-]{1,60}\Z")
 
 

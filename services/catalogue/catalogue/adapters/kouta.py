@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -108,16 +109,22 @@ def _kind_of(record: object) -> str | None:
 
 def _gather(source: Source) -> Joined:
     joined = Joined()
-    for kind, record in _records(source):
-        if not isinstance(record, dict):
-            continue
-        if kind == "13":
-            joined.courses[str(record.get("oid"))] = record
-        elif kind == "20":
-            joined.targets.setdefault(str(record.get("toteutusOid")), []).append(record)
-        elif kind == "29":
-            joined.rounds[str(record.get("oid"))] = record
+    # Where the source breaks off, the second reading meets the same place and says so.
+    with suppress(Cut):
+        for kind, record in _records(source):
+            if kind in JOINED and isinstance(record, dict):
+                _keep(kind, record, joined)
     return joined
+
+
+def _keep(kind: str | None, record: Mapping[str, Any], joined: Joined) -> None:
+    match kind:
+        case "13":
+            joined.courses[str(record.get("oid"))] = record
+        case "20":
+            joined.targets.setdefault(str(record.get("toteutusOid")), []).append(record)
+        case _:
+            joined.rounds[str(record.get("oid"))] = record
 
 
 def _item(row: int, kind: str | None, record: Any, joined: Joined, desk: Desk) -> Item:
@@ -195,7 +202,7 @@ def _kind(toteutus: Mapping[str, Any], course: Mapping[str, Any]) -> Kind:
         or course.get("koulutustyyppi")
         or _map(course, "metadata").get("tyyppi")
     )
-    kind = KINDS.get(str(found))
+    kind = KINDS.get(str(found or Kind.OTHER))
     if kind is None:
         raise Broken("koulutustyyppi", "kind-unknown", f"must be one of {', '.join(sorted(KINDS))}")
     return kind

@@ -98,6 +98,8 @@ def _documents(body: bytes) -> Iterator[Any]:
         found = strictjson.loads(body)
     except strictjson.NotStrict:
         found = [_document(line) for line in body.splitlines() if line.strip()]
+    if found == []:
+        raise Unreadable(EXPECTED, field="body")
     yield from found if isinstance(found, list) else [found]
 
 
