@@ -249,7 +249,7 @@ def test_a_guest_may_refer_and_call_it_off_with_what_the_verb_does_not_say() -> 
 
     assert keyed(on, "event", "referral.cancelled", cancel, subject="r-1", organisation="sedu") == "sedu/r-1"
     assert (ended.state.status, ended.state.ended_by) == (Status.CANCELLED, "sedu")
-    assert ended.publish == ()
+    assert published_names(ended) == []
 
 
 # ── the own organisation's copies ────────────────────────────────────────────────────────────────────────────────────
