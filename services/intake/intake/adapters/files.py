@@ -115,6 +115,8 @@ def _bounded(rows: Iterator[list[str]]) -> Iterator[list[str]]:
 
 
 def _clean(text: str, row: int) -> str:
+    if not text:
+        return text
     if len(text) > MAX_CELL:
         raise NotASheet(f"Row {row} has a cell of more than {MAX_CELL} characters: shorten it and import again.")
     text = _CONTROL.sub("", text).strip()
@@ -155,8 +157,8 @@ def _xlsx(body: bytes) -> Iterator[list[str]]:
         sheet = book.worksheets[0]
         # Some programs write a wrong size into the sheet, which would cut rows off.
         sheet.reset_dimensions()
-        for row in sheet.iter_rows(max_col=MAX_CELLS):
-            yield [_text(cell.value) for cell in row]
+        for row in sheet.iter_rows(max_col=MAX_CELLS, values_only=True):
+            yield [_text(value) for value in row]
     except NotASheet:
         raise
     except Exception:  # noqa: BLE001 - a broken archive makes openpyxl raise nearly anything
@@ -178,13 +180,15 @@ def _unpacked() -> NotASheet:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, ArrayFormula | DataTableFormula):
         return "="
     if isinstance(value, datetime):
         value = value.date()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return "" if value is None else str(value)
+    return str(value)
 
 
 def _text_cell(sheet: Any, text: str) -> Any:
