@@ -27,7 +27,7 @@ from intake.domain import (
 
 STAFF_ID = validate.Regexp(r"^[a-z]+-[a-z0-9-]{1,60}\Z", error="is not a staff id such as kunta-12")
 MUNICIPALITY = validate.Regexp(r"^[0-9]{3}\Z", error="is not a municipality's code of three digits")
-URI = validate.Regexp(r"^http://data\.europa\.eu/esco/[a-z/-]+/[A-Za-z0-9./-]{1,60}\Z", error="is not an ESCO URI")
+URI = validate.Regexp(r"^http://data\.europa\.eu/esco/[A-Za-z0-9./-]{1,100}\Z", error="is not an ESCO URI")
 ORGANISATION = validate.Regexp(r"^[a-z]{1,40}\Z", error="is not an organisation's code")
 FIELD = validate.Regexp(r"^[0-9]{2,4}\Z", error="is not an ISCED-F code of two to four digits")
 LANGUAGE = validate.OneOf(LANGUAGES)
