@@ -10,6 +10,7 @@ from typing import Any
 import kombu
 import pytest
 from amqp.exceptions import AccessRefused, ResourceLocked
+
 from chassis import network
 from chassis.decision import Classification, Network
 from chassis.topology import EVENTS
@@ -19,7 +20,7 @@ from console.nodes.broker import RabbitNode
 from console.partner import NotAllowed, Partner
 
 VHOST = "rights"
-READS = {service: ("referral.requested", "offering.published") for service in network.SERVICES}
+READS = dict.fromkeys(network.SERVICES, ("referral.requested", "offering.published"))
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,9 @@ def test_nobody_declares_or_deletes_what_is_the_networks(uris: dict[str, str]) -
         channel(uris["sedu"]).queue_declare("kunta.new")
 
 
-def test_there_is_no_guest_user_and_no_view_of_others_in_the_management(broker: RabbitNode, uris: dict[str, str]) -> None:
+def test_there_is_no_guest_user_and_no_view_of_others_in_the_management(
+    broker: RabbitNode, uris: dict[str, str]
+) -> None:
     import httpx
 
     password = uris["sedu"].split(":")[2].split("@")[0]

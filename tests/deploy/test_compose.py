@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from chassis import network
 from chassis.settings import Settings
 
@@ -27,13 +28,18 @@ def settings_of(service: str) -> dict[str, bool]:
     """Variable → whether it must be set."""
     own = next(entry.load() for entry in entry_points(group="viisikko.services") if entry.name == service).settings
     kinds = [Settings, *([own] if own else [])]
-    return {
-        f.metadata["setting"]: f.default is dataclasses.MISSING for kind in kinds for f in dataclasses.fields(kind)
-    }
+    return {f.metadata["setting"]: f.default is dataclasses.MISSING for kind in kinds for f in dataclasses.fields(kind)}
 
 
 def test_the_file_follows_the_compose_specification() -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        "docker-compose.yml",
+    ]
 
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 

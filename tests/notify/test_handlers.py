@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from chassis.decision import Network, NotYours, Organisation
 from chassis.testing import decide, dumped, published_names
 from notify.domain import Duty, Entry, Letter, Notification, Person, Reads, Status
@@ -56,12 +57,35 @@ def test_the_coach_hears_of_an_answer_from_the_own_organisations_copy() -> None:
 
 
 def test_the_coach_hears_only_once_of_an_answer_that_came_from_the_school() -> None:
-    decision = decide(
-        on, "event", "referral.accepted", data=referral(), reads=reads(COACH), organisation="seamk"
-    )
+    decision = decide(on, "event", "referral.accepted", data=referral(), reads=reads(COACH), organisation="seamk")
 
     assert decision.state is None
     assert letters_to(decision) == []
+
+
+def test_the_receivers_people_hear_how_a_lost_race_ended_from_their_own_copy() -> None:
+    data = referral(reason="no-capacity")
+
+    decision = decide(
+        on, "event", "referral.rejected", data=data, reads=reads(COUNSELLOR), own="seamk", organisation="seamk"
+    )
+
+    assert letters_to(decision) == ["seamk-1"]
+
+
+def test_a_person_put_in_again_unchanged_is_not_written_again() -> None:
+    person = Person(id="kunta-4", name="Aino", email="aino@example.fi")
+
+    decision = decide(
+        on,
+        "command",
+        "keep-person",
+        person,
+        {"name": "Aino", "email": "aino@example.fi"},
+        path={"id": "kunta-4"},
+    )
+
+    assert decision.state is None
 
 
 def test_a_request_without_a_named_counsellor_goes_to_whoever_has_the_duty() -> None:
@@ -108,18 +132,14 @@ def test_an_escalation_reaches_the_receivers_deputy() -> None:
     people = reads(entry("seamk-1", deputy="seamk-9"), entry("seamk-9"))
     data = referral(responsible={"sender": "kunta-1", "receiver": "seamk-1"})
 
-    decision = decide(
-        on, "event", "referral.escalated", data=data, reads=people, own="seamk", organisation="kunta"
-    )
+    decision = decide(on, "event", "referral.escalated", data=data, reads=people, own="seamk", organisation="kunta")
 
     assert letters_to(decision) == ["seamk-9"]
 
 
 def test_only_the_assessing_organisation_makes_the_coach_go_through_proposals() -> None:
     with pytest.raises(NotYours):
-        decide(
-            on, "event", "profile.proposed", data={"coach": "kunta-1"}, reads=reads(COACH), organisation="seamk"
-        )
+        decide(on, "event", "profile.proposed", data={"coach": "kunta-1"}, reads=reads(COACH), organisation="seamk")
 
 
 def test_the_letter_about_contact_details_holds_none_of_them() -> None:
@@ -146,9 +166,7 @@ def test_a_refused_event_reaches_the_technical_contact() -> None:
 def test_a_delivered_letter_is_told_to_the_own_organisation() -> None:
     pending = Notification(event="e", template="t", parameters={}, letters=(Letter(to="kunta-1"),))
 
-    decision = decide(
-        on, "result", "mail", pending, {"to": "kunta-1"}, reads=reads(COACH), aggregate="notification"
-    )
+    decision = decide(on, "result", "mail", pending, {"to": "kunta-1"}, reads=reads(COACH), aggregate="notification")
 
     assert decision.state.letters == (Letter(to="kunta-1", status=Status.DELIVERED),)
     assert published_names(decision) == [("notification.delivered", "kunta")]

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
+
 from chassis.decision import Network, Organisation
 from notify.adapters.letters import write
 from notify.domain import LANGUAGES

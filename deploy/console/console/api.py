@@ -52,9 +52,7 @@ class Api:
             token: The bearer's token.
         """
         self.url = url
-        self._client = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_SECONDS
-        )
+        self._client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_SECONDS)
 
     def get(self, path: str, **query: str) -> Any:
         """JSON of a GET.

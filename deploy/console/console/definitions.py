@@ -12,12 +12,15 @@ from typing import Any
 from chassis import topology
 from chassis.decision import Network, Organisation
 from chassis.topology import Binding
-
 from console.nodes.broker import password_hash
 
 
 def build(
-    network: Network, reads: Mapping[str, Sequence[str]], *, vhost: str = "/", passwords: Mapping[str, str] | None = None
+    network: Network,
+    reads: Mapping[str, Sequence[str]],
+    *,
+    vhost: str = "/",
+    passwords: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Everything that the hub's broker holds before anything is published.
 
@@ -50,9 +53,7 @@ def _exchanges(organisations: Iterable[Organisation]) -> list[dict[str, Any]]:
         "type": "topic",
         "arguments": {"alternate-exchange": topology.UNROUTED},
     }
-    own = [
-        {"name": topology.own_exchange(o.code), "type": "direct", "arguments": {}} for o in organisations if o.runs
-    ]
+    own = [{"name": topology.own_exchange(o.code), "type": "direct", "arguments": {}} for o in organisations if o.runs]
     return [events, {"name": topology.UNROUTED, "type": "topic", "arguments": {}}, *own]
 
 

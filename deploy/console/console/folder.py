@@ -81,9 +81,7 @@ class Folder:
     def _new_credentials(self, organisation: str) -> dict[str, Any]:
         expires = datetime.now(UTC) + timedelta(days=TOKEN_DAYS)
         bearers = [
-            Bearer(
-                organisation=organisation, person=f"{organisation}-{name}", roles=frozenset(roles), expires=expires
-            )
+            Bearer(organisation=organisation, person=f"{organisation}-{name}", roles=frozenset(roles), expires=expires)
             for name, roles in ROLES.items()
         ]
         minted: Sequence[str] = tokens.mint(self.of(organisation) / "tokens.json", bearers)

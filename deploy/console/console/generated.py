@@ -7,7 +7,6 @@ from pathlib import Path
 
 from chassis import network as networks
 from chassis.decision import Network
-
 from console import contract, definitions
 from console.region import reads
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Runs, feeds and watches a Viisikko network. Begin with `viisikko demo`, or `viisikko up` and `viisikko status`.",
+    help="Runs, feeds and watches a network. Begin with `viisikko demo`, or `viisikko up` and `viisikko status`.",
 )
 clients = typer.Typer(no_args_is_help=True, help="Clients of a home.")
 catalogue = typer.Typer(no_args_is_help=True, help="Offerings of the schools.")
@@ -42,7 +42,9 @@ err = Console(stderr=True)
 FAILED, USAGE, SOME_REFUSED = 1, 2, 3
 START_SECONDS = 150
 
-FolderOption = Annotated[Path, typer.Option("--folder", help="Where the network keeps everything.", envvar="VIISIKKO_FOLDER")]
+FolderOption = Annotated[
+    Path, typer.Option("--folder", help="Where the network keeps everything.", envvar="VIISIKKO_FOLDER")
+]
 NetworkOption = Annotated[Path, typer.Option("--network", help="The file that says who is in the network.")]
 OrganisationOption = Annotated[str, typer.Option("--organisation", "-o", help="Code of the organisation.")]
 
@@ -62,7 +64,9 @@ def up(network: NetworkOption = DEFAULT_NETWORK, folder: FolderOption = DEFAULT_
             return
         _wait_for_start(kept, _spawn(network, folder), folder / "supervisor.log")
         _show_status(kept)
-        out.print("\nNext: [bold]viisikko catalogue import -o seamk FILE[/], [bold]viisikko tail[/]; stop with [bold]viisikko down[/].")
+        out.print(
+            "\nNext: [bold]viisikko catalogue import -o seamk FILE[/], [bold]viisikko tail[/]; stop with [bold]viisikko down[/]."
+        )
 
 
 @app.command()
@@ -89,7 +93,9 @@ def status(folder: FolderOption = DEFAULT_FOLDER) -> None:
 
 @app.command()
 def demo(
-    data: Annotated[str | None, typer.Option("--data", help="Folder of real data: the full vocabulary and all its offerings.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Folder of real data: the full vocabulary and all its offerings.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     network: NetworkOption = DEFAULT_NETWORK,
 ) -> None:
@@ -182,7 +188,9 @@ def tail(
 def import_clients(
     file: Annotated[Path, typer.Argument(help="A coach's spreadsheet, CSV or XLSX.")],
     organisation: OrganisationOption = "kunta",
-    back: Annotated[Path | None, typer.Option("--back", help="Write the sheet here, with reference or error in a column.")] = None,
+    back: Annotated[
+        Path | None, typer.Option("--back", help="Write the sheet here, with reference or error in a column.")
+    ] = None,
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
     """Import a coach's spreadsheet. Wrong rows are told with row, column and rule; the others are kept."""
@@ -194,7 +202,9 @@ def import_clients(
             err.print(f"row {refusal['row']}, {refusal['column']}: {refusal['message']} ({refusal['rule']})")
         out.print(f"{report['accepted']} of {report['rows']} rows taken.")
         if back:
-            answer = api.upload("/v1/imports", content, content_type="application/octet-stream", accept="application/octet-stream")
+            answer = api.upload(
+                "/v1/imports", content, content_type="application/octet-stream", accept="application/octet-stream"
+            )
             back.write_bytes(answer.content)
             out.print(f"The sheet is in {back}, with a reference or an error in each row.")
         if report["refused"]:
@@ -208,7 +218,7 @@ def client_template(file: Annotated[Path, typer.Argument(help="Where to write it
         from console.sheets import write_sheet
         from intake.adapters.columns import template
 
-        write_sheet(file, [template()])
+        write_sheet(file, [template("fi")])
         out.print(f"The template is in {file}.")
 
 
@@ -349,6 +359,9 @@ def _told() -> Iterator[None]:
     """Errors that people can do something about are one sentence, and never a stack trace."""
     try:
         yield
+    except typer.Exit:
+        # Typer's own way of ending with a code is an error to Python, but to nobody else.
+        raise
     except KeyboardInterrupt:
         err.print("Stopped.")
         raise typer.Exit(130) from None

@@ -14,7 +14,6 @@ from catalogue.events import OfferingChanged, OfferingPublished, OfferingWithdra
 from catalogue.imports import Comparison, Known, Verb
 from catalogue.schemas import offering_of
 from chassis.decision import ALL, Classification
-
 from console.reach import Reach
 
 SCHEMAS = {Verb.PUBLISHED: OfferingPublished, Verb.CHANGED: OfferingChanged, Verb.WITHDRAWN: OfferingWithdrawn}
@@ -44,7 +43,7 @@ def form_of(path: Path, given: str | None) -> str:
         NotImported: Its name tells none.
     """
     form = given or SUFFIXES.get(path.suffix.lower())
-    if form not in adapters.FORMS:
+    if form is None or form not in adapters.FORMS:
         raise NotImported(f"{path.name}: say its form with --form {' | '.join(adapters.FORMS)}")
     return form
 
@@ -94,9 +93,7 @@ def _as_guest(reach: Reach, organisation: str, paths: list[Path], form: str) -> 
             setattr(told, str(change.verb), getattr(told, str(change.verb)) + 1)
     told.rows = comparison.rows
     told.unchanged = comparison.kept - told.published - told.changed
-    told.refused = [
-        {"row": r.row, "field": r.field, "rule": r.rule, "message": r.message} for r in comparison.refused
-    ]
+    told.refused = [{"row": r.row, "field": r.field, "rule": r.rule, "message": r.message} for r in comparison.refused]
     return told
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import kombu
 from amqp.exceptions import AccessRefused
+
 from chassis import profile, strictjson
 from chassis.crypto import KeyRing
 from chassis.decision import Classification
@@ -137,7 +138,5 @@ class Partner:
     def _opened(self, envelope: Envelope) -> Any:
         if envelope.classification is not Classification.PERSONAL:
             return envelope.data
-        plain = self._keys.open(
-            envelope.data, event_id=envelope.id, source=envelope.source, subject=envelope.subject
-        )
+        plain = self._keys.open(envelope.data, event_id=envelope.id, source=envelope.source, subject=envelope.subject)
         return strictjson.loads(plain)

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from chassis import network as networks
 from chassis.secrets import write_private
-
 from console import definitions
 from console.folder import Folder
 from console.nodes.broker import OPERATOR, password_hash

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from chassis.decision import Network, Organisation
 
+from chassis.decision import Network, Organisation
 from console import definitions
 from console.folder import Folder
 from console.nodes.broker import RabbitNode

@@ -1,4 +1,4 @@
-"""Keeps a network running in the background: ``python -m console.supervise NETWORK FOLDER``, started by `viisikko up`."""
+"""Keeps a network running: ``python -m console.supervise NETWORK FOLDER``, started by `viisikko up`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import NoReturn
 
 from chassis import network
 from chassis.network import WrongNetwork
-
 from console.folder import Folder
 from console.nodes.processes import NotReady
 from console.region import Region

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import kombu
+
 from chassis import profile, topology
+from chassis.decision import ALL
 from chassis.reasons import Unacceptable
 
 READ_SECONDS = 0.3
@@ -29,7 +31,7 @@ class Seen:
 
 def keys_of(organisation: str) -> list[str]:
     """Routing keys of all that an organisation may read."""
-    return [f"*.*.*.{organisation}", f"*.*.*.{topology.ALL}", f"*.*.{organisation}.*"]
+    return [f"*.*.*.{organisation}", f"*.*.*.{ALL}", f"*.*.{organisation}.*"]
 
 
 def follow(amqp: str, *, keys: Sequence[str], until: Callable[[], bool], owner: str = "verkko") -> Iterator[Seen]:

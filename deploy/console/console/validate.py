@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from marshmallow import ValidationError
+
 from chassis import profile, strictjson
 from chassis.decision import Classification
 from chassis.identity import find_identity_code
 from chassis.reasons import Unacceptable
-from marshmallow import ValidationError
-
 from console.contract import promised
 
 

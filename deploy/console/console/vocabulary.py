@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from assessment.adapters import esco
-
 from console.api import Api
 
 PAGE_LINES = 2000

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from chassis.decision import Classification, Contract, published
 from marshmallow import Schema, fields
+
+from chassis.decision import Classification, Contract, published
 
 EXAMPLE = {"channel": "mail", "template": "referral-accepted", "to": "kunta-12"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from chassis.decision import Decision, Effect, Handlers, Message, NotYours, Publish, anyone, own
-
 from notify import events, schemas
 from notify.domain import (
     Duty,
@@ -25,19 +24,18 @@ notifications = on.aggregate("notification", Notification, view=schemas.Notifica
 
 
 @people.command("keep-person", schemas.PersonBody, key=lambda message: message.path["id"])
-def keep_person(_person: Person | None, message: Message, _reads: Reads) -> Decision[Person]:
+def keep_person(known: Person | None, message: Message, _reads: Reads) -> Decision[Person]:
     """An operator puts someone into the directory, or changes what it says of them."""
-    return Decision(
-        state=Person(
-            id=message.path["id"],
-            name=message.data["name"],
-            email=message.data["email"],
-            language=message.data["language"],
-            duties=tuple(message.data["duties"]),
-            deputy=message.data["deputy"],
-            active=message.data["active"],
-        )
+    person = Person(
+        id=message.path["id"],
+        name=message.data["name"],
+        email=message.data["email"],
+        language=message.data["language"],
+        duties=tuple(message.data["duties"]),
+        deputy=message.data["deputy"],
+        active=message.data["active"],
     )
+    return Decision() if person == known else Decision(state=person)
 
 
 def by_event(message: Message) -> str:
@@ -77,8 +75,8 @@ def tell_of_suggestions(_none: Notification | None, message: Message, reads: Rea
     return _letters(message, "match-suggested", to, {"suggestions": best})
 
 
-# Which referral events the people on each side hear of, and who they are there. Both sides go by what the sender's
-# organisation says: at the sender's that is its own copy of an answer, at the receiver's the sender's message.
+# Which referral events the people on each side hear of. The sender's people go by their own organisation's copies of
+# what it has applied; the receiver's by what the sender says and, where a race was lost, by their own copy of the end.
 SENDER_HEARS = (
     "referral.accepted",
     "referral.rejected",
@@ -91,15 +89,14 @@ SENDER_HEARS = (
     "referral.escalated",
 )
 RECEIVER_HEARS = ("referral.requested", "referral.cancelled", "referral.reminded", "referral.escalated")
+RECEIVER_HEARS_AGAIN = ("referral.rejected", "referral.completed", "referral.failed", "referral.cancelled")
 
 
 def tell_of_referral(_none: Notification | None, message: Message, reads: Reads) -> Decision[Notification]:
     """Whoever is responsible on this side of a referral hears of its step; a deputy where nobody answered."""
     referral = message.data
-    if message.organisation != referral["sender"]:
-        return Decision()
     at_sender = message.own == referral["sender"]
-    if message.name not in (SENDER_HEARS if at_sender else RECEIVER_HEARS):
+    if message.name not in _heard(at_sender=at_sender, own_copy=message.organisation == message.own):
         return Decision()
     staff = (referral["responsible"] or {}).get("sender" if at_sender else "receiver")
     whom = deputies if message.name == "referral.escalated" and not at_sender else recipients
@@ -148,6 +145,12 @@ def settle_letter(notification: Notification, message: Message, _reads: Reads) -
             )
         ],
     )
+
+
+def _heard(*, at_sender: bool, own_copy: bool) -> Sequence[str]:
+    if at_sender:
+        return SENDER_HEARS if own_copy else ()
+    return RECEIVER_HEARS_AGAIN if own_copy else RECEIVER_HEARS
 
 
 def _by_assessor(message: Message, reads: Reads) -> None:

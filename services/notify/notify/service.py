@@ -11,7 +11,6 @@ from chassis.projection import projection
 from chassis.service import Service
 from chassis.settings import setting
 from chassis.web import Request, command, get
-
 from notify import handlers, store
 from notify.adapters.smtp import Mailer
 from notify.domain import Reads, entry
@@ -64,6 +63,4 @@ class Notify(Service):
     def list_notifications(self, request: Request) -> list[Mapping[str, Any]]:
         """Letters about a client (``?client=``) or a referral (``?referral=``)."""
         filters = {name: request.query[name] for name in ("client", "referral") if name in request.query}
-        return [
-            {"id": found["id"], **NotificationView().dump(found)} for found in self.store.notifications(filters)
-        ]
+        return [{"id": found["id"], **NotificationView().dump(found)} for found in self.store.notifications(filters)]

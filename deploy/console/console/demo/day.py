@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.decision import Network
-
-from console.api import eventually
+from console.api import Api, eventually
 from console.demo import journeys, people
 from console.demo.journeys import EVERYBODY_HEARS, HOME, Home
 from console.demo.schools import WHY, schools
@@ -78,9 +77,7 @@ class Day:
         self._show.chapter("The full ESCO vocabulary")
         api = self._reach.api(HOME, "assessment", "operator")
         upload(api, data / "esco", lambda sent: self._show.step(f"{sent:,} records"))
-        wanted = eventually(
-            lambda: _full(api.get("/v1/vocabulary")), what="the full vocabulary", seconds=LONG_SECONDS
-        )
+        wanted = eventually(lambda: _full(api.get("/v1/vocabulary")), what="the full vocabulary", seconds=LONG_SECONDS)
         self.counts |= {"skills": wanted["skills"], "occupations": wanted["occupations"]}
         self._show.step(f"{wanted['skills']:,} skills, {wanted['occupations']:,} occupations")
 
@@ -96,12 +93,14 @@ class Day:
             total += self._dumps(data)
         for copy in self._reach.runs("catalogue"):
             api = self._reach.api(copy, "catalogue", "operator")
-            eventually(
-                lambda api=api: sum(1 for _ in api.lines("/v1/offerings")) >= total,
-                what=f"all {total} offerings at {copy}",
-                seconds=LONG_SECONDS,
-            )
+            self._wait_for_copy(api, copy, total)
             self._show.step(f"{total} offerings stand in the copy of {copy}")
+
+    def _wait_for_copy(self, api: Api, copy: str, total: int) -> None:
+        def complete() -> bool:
+            return sum(1 for _ in api.lines("/v1/offerings")) >= total
+
+        eventually(complete, what=f"all {total} offerings at {copy}", seconds=LONG_SECONDS)
 
     def _dumps(self, data: Path) -> int:
         example = people.FOLDER / "offerings" / FORMS[DUMPS_OF][0]
@@ -110,7 +109,7 @@ class Day:
         done = import_offerings(self._reach, DUMPS_OF, [example, *dumps], FORMS[DUMPS_OF][1])
         self.counts["offerings"] = done.published
         self._show.step(
-            f"the dumps of Opintopolku: {done.rows:,} rows, {done.published:,} open offerings, {len(done.refused)} refused"
+            f"the dumps of Opintopolku: {done.rows:,} rows, {done.published:,} offerings, {len(done.refused)} refused"
         )
         return done.published
 
@@ -136,9 +135,7 @@ class Day:
 
     def _answer(self, client: str, reference: str) -> None:
         path = f"/v1/clients/{client}/proposals"
-        proposals = eventually(
-            lambda: self._home.intake.get(path, why=WHY), what=f"proposals for client {reference}"
-        )
+        proposals = eventually(lambda: self._home.intake.get(path, why=WHY), what=f"proposals for client {reference}")
         skills = [proposal["skill"] for proposal in proposals]
         rejected = skills[-1:] if len(skills) > 1 else []
         added = self._search(client, skills)

@@ -48,9 +48,7 @@ def read(home: Home, client: str) -> dict[str, Any]:
         "gaps": [_worded(gap["labels"], language) for gap in plan["gaps"]],
         "suggestions": [_suggestion(suggestion, language) for suggestion in match["suggestions"]],
         "mails": [letter for letter in _letters(home, client) if letter["status"] == "delivered"],
-        "referrals": [
-            {"to": r["receiver"], "status": r["status"], "reason": r.get("reason")} for r in referrals
-        ],
+        "referrals": [{"to": r["receiver"], "status": r["status"], "reason": r.get("reason")} for r in referrals],
     }
 
 

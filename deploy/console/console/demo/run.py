@@ -8,7 +8,6 @@ from typing import Any
 
 from chassis import network as networks
 from chassis.topology import UNDELIVERABLE
-
 from console.api import Refused, TimeUp
 from console.demo import journeys
 from console.demo.day import Day

@@ -72,7 +72,7 @@ class Guest:
 
     def contact(self, referral: str) -> str:
         """What came sealed into the mailbox."""
-        return self._wait(lambda: self._people.get(referral), f"the contact of referral {referral}")
+        return str(self._wait(lambda: self._people.get(referral), f"the contact of referral {referral}"))
 
     def _answer(self, referral: str, verb: str, data: dict[str, Any]) -> None:
         asked = self._wait(lambda: self._referrals.get(referral), f"referral {referral} in the mailbox").envelope

@@ -39,7 +39,9 @@ class Show:
 
     def journeys(self, journeys: Sequence[Mapping[str, Any]]) -> None:
         """Every client's journey."""
-        table = Table("client", "language", "goal", "skills", "gaps", "suggested", "referrals", "mails", show_lines=True)
+        table = Table(
+            "client", "language", "goal", "skills", "gaps", "suggested", "referrals", "mails", show_lines=True
+        )
         for journey in journeys:
             table.add_row(
                 journey["reference"],

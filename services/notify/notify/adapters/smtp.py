@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from chassis.effects import EffectCall, GiveUp
-
 from notify.adapters import letters
 from notify.domain import Person
 
