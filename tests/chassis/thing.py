@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
+
+import eventlet
+from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
 
 from chassis.decision import (
     ALL,
@@ -27,7 +31,6 @@ from chassis.effects import EffectCall, GiveUp
 from chassis.projection import projection
 from chassis.service import Service
 from chassis.web import Request, Stream, command, get, post
-from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,13 @@ class Thing:
     reminded: int = 0
     done: int = 0
     failed: int = 0
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    given: str = personal(default="")
+    family: str | None = personal(default=None)
 
 
 class ThingMade(Schema):
@@ -80,8 +90,50 @@ class TooMuch(Refused):
     """The rule that a thing's count stays below 1000."""
 
 
+def guilty(message: Message) -> str:
+    if message.data["amount"] == 13:
+        raise RuntimeError("a programming error in a key")
+    return message.subject
+
+
 on = Handlers("test")
 things = on.aggregate("thing", Thing, view=View)
+people = on.aggregate("person", Person)
+
+
+@people.event("person.named", ThingMade, said_by=anyone, key=guilty)
+def name(person: Person | None, message: Message, _reads: Any) -> Decision[Person]:
+    return Decision(state=replace(person or Person(), given=message.data["text"] or ""))
+
+
+@people.event("person.seen", ThingMade, said_by=anyone)
+def see(person: Person | None, _message: Message, _reads: Any) -> Decision[Person]:
+    return Decision(state=person or Person(given=None))  # type: ignore[arg-type] - nothing personal in it
+
+
+@things.event("thing.read", ThingMade, said_by=anyone)
+def read(_thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
+    if message.data["amount"] == 99:
+        raise Invalid("amount: must not be 99", field="amount")
+    return Decision()
+
+
+@things.event("thing.worded", ThingMade, said_by=anyone)
+def word(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
+    thing = thing or Thing(owner=message.organisation)
+    return Decision(state=replace(thing, words={message.data["text"]: "a name that the store may not take"}))
+
+
+@things.event("thing.dated", ThingMade, said_by=anyone)
+def ask_with_a_date(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
+    return Decision(
+        state=thing or Thing(owner="kunta"), effects=[Effect("work", message.id, {"amount": message.at.date()})]
+    )
+
+
+@things.event("thing.hurried", ThingMade, said_by=anyone)
+def hurry(thing: Thing | None, _message: Message, _reads: Any) -> Decision[Thing]:
+    return Decision(state=thing or Thing(owner="kunta"), timers={"remind": datetime(2030, 1, 1)})  # noqa: DTZ001 - the fault
 
 
 @things.event("thing.made", ThingMade, said_by=anyone)
@@ -95,7 +147,9 @@ def count(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]
     return Decision(state=thing, publish=[Publish(ThingCounted, to="kunta", data={"count": thing.count})])
 
 
-@things.event("thing.owned", ThingMade, said_by=lambda thing, message: thing is None or thing.owner == message.organisation)
+@things.event(
+    "thing.owned", ThingMade, said_by=lambda thing, message: thing is None or thing.owner == message.organisation
+)
 def own(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
     return Decision(state=thing or Thing(owner=message.organisation))
 
@@ -135,7 +189,7 @@ def hear(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
 @things.event("thing.timed", ThingMade, said_by=anyone)
 def set_timer(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
     due = message.at + timedelta(days=message.data["amount"])
-    return Decision(state=thing or Thing(owner=message.organisation), timers={"remind": due})
+    return Decision(state=thing or Thing(owner=message.organisation), timers={message.data["text"] or "remind": due})
 
 
 @things.timer("remind")
@@ -146,11 +200,26 @@ def remind(thing: Thing, _message: Message, _reads: Any) -> Decision[Thing]:
     )
 
 
+@things.timer("quiet")
+def say_nothing(_thing: Thing, _message: Message, _reads: Any) -> Decision[Thing]:
+    return Decision()
+
+
+@things.timer("angry")
+def refuse(_thing: Thing, _message: Message, _reads: Any) -> Decision[Thing]:
+    raise TooMuch("count: a timer that refuses")
+
+
+@things.timer("broken")
+def fail(_thing: Thing, _message: Message, _reads: Any) -> Decision[Thing]:
+    raise RuntimeError("a programming error")
+
+
 @things.event("thing.worked", ThingMade, said_by=anyone)
 def work(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
     return Decision(
         state=thing or Thing(owner=message.organisation),
-        effects=[Effect("work", message.id, {"amount": message.data["amount"]})],
+        effects=[Effect("work", message.data["text"] or message.id, {"amount": message.data["amount"]})],
     )
 
 
@@ -158,6 +227,10 @@ def work(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
 def worked(thing: Thing, message: Message, _reads: Any) -> Decision[Thing]:
     if message.failed:
         return Decision(state=replace(thing, failed=thing.failed + 1))
+    if message.data["amount"] == 5:
+        raise TooMuch("amount: a result that is refused")
+    if message.data["amount"] == 6:
+        raise RuntimeError("a programming error")
     return Decision(state=replace(thing, done=thing.done + message.data["amount"]))
 
 
@@ -183,13 +256,22 @@ def need(thing: Thing | None, _message: Message, _reads: Any) -> Decision[Thing]
     return Decision(state=thing)
 
 
+CALLS: list[EffectCall] = []
+AWAY: list[bool] = []
+
+
 def worker(_service: Any) -> Any:
-    def do(call: EffectCall) -> dict[str, Any]:
+    def do(call: EffectCall) -> dict[str, Any] | None:
+        CALLS.append(call)
+        if AWAY:
+            raise ConnectionRefusedError("nobody is there")
         if call.data["amount"] == 7:
             raise GiveUp("amount: nobody can do seven")
         if call.data["amount"] == 8 and call.attempt < 3:
-            raise OSError("not now")
-        return {"did": call.attempt}
+            raise RuntimeError("not now")
+        if call.data["amount"] == 9:
+            raise eventlet.Timeout(1)
+        return None if call.data["amount"] == 4 else {"did": call.attempt}
 
     return do
 

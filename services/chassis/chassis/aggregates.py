@@ -71,8 +71,8 @@ class Document:
 
     @property
     def needs_cipher(self) -> bool:
-        """Whether it has personal fields and no key yet."""
-        return self.cipher is None and bool(states.personal_fields(self._aggregate.state))
+        """Whether there is something personal in it and no key yet."""
+        return self.cipher is None and states.holds_personal(self.state)
 
     def has_seen(self, mark: str) -> bool:
         """Whether a message was taken in before."""
@@ -93,10 +93,7 @@ class Document:
 
     def note(self, taken: Taken, at: datetime, *, settled: Settled, reason: str | None = None) -> None:
         """Remember a message: mark and history."""
-        self.version += 1
-        self.changed = True
-        day = (at.date() - _EPOCH).days
-        self._seen[taken.mark] = [day, taken.body_hash] if taken.body_hash else day
+        self._mark(taken, at)
         message = taken.message
         entry = {
             "at": at.isoformat(),
@@ -111,7 +108,13 @@ class Document:
         self._history.append({name: value for name, value in entry.items() if value is not None})
 
     def change(self, taken: Taken, decision: Decision[Any], at: datetime, *, settled: Settled) -> None:
-        """Apply a decision."""
+        """Apply a decision.
+
+        Raises:
+            ValueError: A timer has no offset.
+        """
+        if any(due.tzinfo is None for due in decision.timers.values()):
+            raise ValueError(f"{taken.message.name}: a timer is due at a moment with offset")
         self.note(taken, at, settled=settled, reason=decision.reason)
         if decision.state is not None:
             self.state = decision.state
@@ -121,9 +124,26 @@ class Document:
         for name in decision.clear:
             self._timers.pop(name, None)
         # The store keeps milliseconds; a timer that it cannot keep exactly would never be met again.
-        self._timers.update({n: d.replace(microsecond=d.microsecond // 1000 * 1000) for n, d in decision.timers.items()})
+        self._timers.update(
+            {n: d.replace(microsecond=d.microsecond // 1000 * 1000) for n, d in decision.timers.items()}
+        )
         if taken.sequence:
             self._streams[taken.sequence.stream] = taken.sequence.stored()
+
+    def advance(self, taken: Taken, at: datetime) -> None:
+        """Remember an event that decides nothing here, so that an older one of its stream does not follow it.
+
+        What has no stream is not remembered: deciding it again is as harmless.
+        """
+        if taken.sequence and self._streams.get(taken.sequence.stream) != taken.sequence.stored():
+            self._mark(taken, at)
+            self._streams[taken.sequence.stream] = taken.sequence.stored()
+
+    def drop_timer(self, name: str) -> None:
+        """Forget a timer that fired."""
+        self.version += 1
+        self.changed = True
+        self._timers.pop(name, None)
 
     def stored(self, oldest: datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The document to write, and the entries of its history that move out of it.
@@ -154,9 +174,13 @@ class Document:
 
     def outcome(self, settled: Settled, *, created: bool = False) -> Outcome:
         """How a message ended, with the aggregate as it now stands."""
-        return Outcome(
-            settled=settled, aggregate_id=self.id, state=self.state, version=self.version, created=created
-        )
+        return Outcome(settled=settled, aggregate_id=self.id, state=self.state, version=self.version, created=created)
+
+    def _mark(self, taken: Taken, at: datetime) -> None:
+        self.version += 1
+        self.changed = True
+        day = (at.date() - _EPOCH).days
+        self._seen[taken.mark] = [day, taken.body_hash] if taken.body_hash else day
 
     def _pruned(self, oldest: int) -> dict[str, Any]:
         return {m: day for m, day in self._seen.items() if (day[0] if isinstance(day, list) else day) >= oldest}

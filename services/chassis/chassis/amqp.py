@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import AMQPError
+from amqp.method_framing import frame_handler
+from amqp.serialization import decode_properties_basic
 from kombu import Connection
 from kombu.exceptions import KombuError
 
@@ -12,11 +14,20 @@ from chassis import metrics
 from chassis.logs import log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chassis.home import Home
 
 HEARTBEAT_SECONDS = 20
 CONNECT_SECONDS = 10
 RETRY_SECONDS = 1.0
+
+UNREADABLE = "application/x-unreadable-properties"
+"""Content type that a message gets whose own properties cannot be read; no event has it, so that it is parked."""
+
+_CONTENT_HEADER = 2
+_FIXED_BYTES = 12
+_CONTENT_TYPE_ONLY = 0x8000
 
 BROKER_ERRORS = (AMQPError, KombuError, OSError)
 """What a broken connection raises."""
@@ -35,12 +46,43 @@ def connect(home: Home, part: str) -> Connection:
         connect_timeout=CONNECT_SECONDS,
         transport_options={
             "client_properties": {"connection_name": f"{home.organisation}.{home.service}.{part}"},
+            "frame_handler": lenient_frames,
             "on_blocked": lambda _reason: metrics.BROKER_BLOCKED.set(1),
             "on_unblocked": lambda: metrics.BROKER_BLOCKED.set(0),
         },
     )
     connection.connect()
     return connection
+
+
+def lenient_frames(connection: Any, callback: Callable[..., Any]) -> Callable[[Any], Any]:
+    """The library's reader of frames, but a message whose properties it cannot read does not end the connection.
+
+    A header's timestamp beyond the calendar or a content type that is not UTF-8 would raise before the message is
+    known; the broker would send it again on the next connection, for ever.
+    """
+    on_frame = frame_handler(connection, callback)
+
+    def read(frame: Any) -> Any:
+        kind, channel, content = frame
+        if kind == _CONTENT_HEADER and not _is_readable(content):
+            return on_frame((kind, channel, bytes(content[:_FIXED_BYTES]) + _unreadable()))
+        return on_frame(frame)
+
+    return read
+
+
+def _is_readable(content: Any) -> bool:
+    try:
+        decode_properties_basic(content, _FIXED_BYTES)
+    except Exception:  # noqa: BLE001 - whatever the library raises, another would read it no better
+        return False
+    return True
+
+
+def _unreadable() -> bytes:
+    text = UNREADABLE.encode()
+    return _CONTENT_TYPE_ONLY.to_bytes(2, "big") + bytes([len(text)]) + text
 
 
 class Weather:

@@ -62,6 +62,7 @@ class Cause:
         at: When it was taken.
         correlation: The client's journey that it belongs to, as own id.
         traceparent: Its trace, or None.
+        seed: What the ids of outgoing messages derive from: its id alone is unique within its source only.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Cause:
     at: datetime
     correlation: str | None
     traceparent: str | None
+    seed: str
 
 
 def arrive(home: Home, delivery: Delivery) -> Arrival:
@@ -120,7 +122,7 @@ def leave(home: Home, publish: Publish, cause: Cause, *, aggregate: str, version
     envelope = _envelope(home, contract, publish, cause, subject)
     envelope = dataclasses.replace(
         envelope,
-        id=crypto.event_id(home.secrets.ids, cause.id, position, cause.at),
+        id=crypto.event_id(home.secrets.ids, cause.seed, position, cause.at),
         sequence=version if stream_of(contract.name) else None,
     )
     data = schema_of(publish.schema).dump(publish.data)
@@ -137,7 +139,7 @@ def tell(home: Home, told: Tell, cause: Cause, *, aggregate: str, version: int, 
     """Make a message to the own service ready for the relay: through the own exchange into its one queue."""
     personal = Classification.PERSONAL if told.personal else Classification.PSEUDONYMOUS
     envelope = Envelope(
-        id=crypto.event_id(home.secrets.ids, f"tell\0{cause.id}", position, cause.at),
+        id=crypto.event_id(home.secrets.ids, f"tell\0{cause.seed}", position, cause.at),
         source=home.source,
         organisation=home.organisation,
         name=told.name,
@@ -225,9 +227,7 @@ def _sealed(home: Home, envelope: Envelope, data: Any) -> Any:
 
 
 def _opened(home: Home, envelope: Envelope) -> Any:
-    plain = home.keyring.open(
-        envelope.data, event_id=envelope.id, source=envelope.source, subject=envelope.subject
-    )
+    plain = home.keyring.open(envelope.data, event_id=envelope.id, source=envelope.source, subject=envelope.subject)
     try:
         return strictjson.loads(plain)
     except strictjson.NotStrict as error:

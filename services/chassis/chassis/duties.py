@@ -51,8 +51,16 @@ class Wake:
 class Duties:
     """Relay, timers and effects of one replica; they run while it leads."""
 
-    def __init__(self, home: Home, timers: Timers, effects: Effects) -> None:
-        """Put the parts together; `start` starts them."""
+    def __init__(self, home: Home, timers: Timers, effects: Effects, *, may_decide: Callable[[], bool]) -> None:
+        """Put the parts together; `start` starts them.
+
+        Args:
+            home: The service.
+            timers: Its timers.
+            effects: Its effects.
+            may_decide: Whether what decisions read is there; until then only the relay runs.
+        """
+        self._may_decide = may_decide
         self._leader = Leader(home.database)
         self._relay = Relay(home)
         self._timers = timers
@@ -76,6 +84,10 @@ class Duties:
         self.relay_wake.up()
         self.effects_wake.up()
 
+    def ready(self) -> dict[str, bool]:
+        """Whether the other end of each effect is there, as far as this replica has needed it."""
+        return self._effects.ready()
+
     def stop(self) -> None:
         """Send what can be sent, then stop and free the lease."""
         self._running = False
@@ -98,6 +110,7 @@ class Duties:
 
     def _relay_step(self) -> float:
         if not self._leader.tick():
+            self._relay.close()
             return RENEW_SECONDS
         if self._relay.run_once():
             return 0
@@ -105,10 +118,13 @@ class Duties:
         return POLL_SECONDS
 
     def _timers_step(self) -> float:
-        return 0 if self._leader.leads and self._timers.run_once() else POLL_SECONDS
+        return 0 if self._decides() and self._timers.run_once() else POLL_SECONDS
 
     def _effects_step(self) -> float:
-        return 0 if self._leader.leads and self._effects.run_once() else POLL_SECONDS
+        return 0 if self._decides() and self._effects.run_once() else POLL_SECONDS
+
+    def _decides(self) -> bool:
+        return self._leader.leads and self._may_decide()
 
     def _loop(self, step: Callable[[], float], wake: Wake) -> None:
         while self._running:
@@ -121,7 +137,8 @@ class Duties:
             except BROKER_ERRORS as error:
                 self._relay.weather.gone(error)
                 wait = RETRY_SECONDS
-            except Exception as error:  # noqa: BLE001 - a green thread that dies would end the container (trap 4)
+            # A green thread that dies would end the container, and a time limit is no Exception (trap 4).
+            except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - see above
                 log.error("duty.failed", duty=step.__name__, error=error)
                 wait = RETRY_SECONDS
             # A leader must renew its lease in time, however long the step wants to wait.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import smtplib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import eventlet
+from pymongo.errors import PyMongoError
+
 from chassis import metrics
-from chassis.incoming import Result
+from chassis.amqp import Weather
+from chassis.batch import EFFECTS
+from chassis.incoming import Outcome, Result, Settled
 from chassis.logs import kind_of, log
-from chassis.transaction import EFFECTS, StoreAway
+from chassis.transaction import StoreAway
 
 if TYPE_CHECKING:
     from chassis.home import Home
@@ -19,6 +25,8 @@ if TYPE_CHECKING:
 AT_ONCE = 50
 FIRST_WAIT_SECONDS = 2
 LONGEST_WAIT_SECONDS = 3600
+PROBE_SECONDS = 10
+"""How often an adapter whose other end cannot be reached is tried, with one effect."""
 
 
 class GiveUp(Exception):  # noqa: N818 - says what follows
@@ -42,7 +50,7 @@ class EffectCall:
     attempt: int
 
 
-Adapter = Callable[[EffectCall], Mapping[str, Any]]
+Adapter = Callable[[EffectCall], Mapping[str, Any] | None]
 
 
 class Effects:
@@ -54,6 +62,12 @@ class Effects:
         self._transaction = transaction
         self._adapters = adapters
         self._collection = home.database[EFFECTS]
+        self._weather = {name: Weather(name) for name in adapters}
+        self._probe: dict[str, datetime] = {}
+
+    def ready(self) -> dict[str, bool]:
+        """Whether the other end of each adapter was there when it was last needed."""
+        return {name: not weather.away for name, weather in self._weather.items()}
 
     def run_once(self) -> int:
         """Try what is due; how many were tried.
@@ -62,58 +76,102 @@ class Effects:
             StoreAway: The store cannot be reached.
             PyMongoError: The same.
         """
-        due = {"due": {"$lte": self._home.clock.now()}}
-        found = list(self._collection.find(due).sort("due", 1).limit(AT_ONCE))
-        for document in found:
-            self._try(document)
-        return len(found)
+        tried = 0
+        for document in self._due():
+            # The first of a batch may have found that the other end is away; the rest then waits as it is.
+            if document["name"] not in self._waiting():
+                self._try(document)
+                tried += 1
+        return tried
+
+    def _due(self) -> list[dict[str, Any]]:
+        due = {"due": {"$lte": self._home.clock.now()}, "name": {"$nin": self._waiting()}}
+        return list(self._collection.find(due).sort("due", 1).limit(AT_ONCE))
+
+    def _waiting(self) -> list[str]:
+        now = self._home.clock.now()
+        return [name for name, probe in self._probe.items() if now < probe]
 
     def _try(self, document: Mapping[str, Any]) -> None:
-        attempt = document["attempt"] + 1
+        attempt = self._count(document)
         call = EffectCall(name=document["name"], key=document["key"], data=document["data"], attempt=attempt)
         try:
-            done = self._adapters[call.name](call)
-        except StoreAway:
+            done = {**document["data"], **(self._adapters[call.name](call) or {})}
+        except (StoreAway, PyMongoError):
             raise
         except GiveUp as error:
-            self._give_up(document, attempt, str(error))
-        except Exception as error:  # noqa: BLE001 - whatever an adapter raises is a failed try
-            self._failed(document, attempt, kind_of(error))
+            self._reached(call.name)
+            self._give_up(document, str(error))
+        except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - whatever an adapter raises is a failed try
+            self._failed(document, attempt, error)
         else:
-            metrics.EFFECTS.labels(call.name, "done").inc()
-            self._tell(document, {**document["data"], **done}, failed=False)
+            self._reached(call.name)
+            self._done(document, done)
 
-    def _failed(self, document: Mapping[str, Any], attempt: int, error: str) -> None:
+    def _count(self, document: Mapping[str, Any]) -> int:
+        # Counted before the call, so that one that ends the process is not tried for ever.
+        attempt = int(document["attempt"]) + 1
+        wait = min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1), LONGEST_WAIT_SECONDS)
+        due = self._home.clock.now() + timedelta(seconds=wait)
+        self._collection.update_one({"_id": document["_id"]}, {"$set": {"attempt": attempt, "due": due}})
+        return attempt
+
+    def _failed(self, document: Mapping[str, Any], attempt: int, error: BaseException) -> None:
+        if _is_away(error):
+            self._away(document, error)
+            return
         if attempt >= self._home.settings.effect_attempts:
-            self._give_up(document, attempt, error)
+            self._give_up(document, kind_of(error))
             return
         metrics.EFFECTS.labels(document["name"], "retried").inc()
         log.warning("effect.retry", effect=document["name"], id=document["id"], attempt=attempt, error=error)
-        wait = min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1), LONGEST_WAIT_SECONDS)
-        due = self._home.clock.now() + timedelta(seconds=wait)
-        self._collection.update_one(
-            {"_id": document["_id"]}, {"$set": {"due": due, "attempt": attempt, "error": error}}
-        )
+        self._collection.update_one({"_id": document["_id"]}, {"$set": {"error": kind_of(error)}})
 
-    def _give_up(self, document: Mapping[str, Any], attempt: int, error: str) -> None:
-        metrics.EFFECTS.labels(document["name"], "dead").inc()
-        log.error("effect.dead", effect=document["name"], id=document["id"], attempt=attempt, error=error)
+    def _away(self, document: Mapping[str, Any], error: BaseException) -> None:
+        name = document["name"]
+        self._weather[name].gone(error)
+        self._probe[name] = self._home.clock.now() + timedelta(seconds=PROBE_SECONDS)
+        # It is not this effect's fault, so that the try does not count.
+        before = {"attempt": document["attempt"], "due": document["due"], "error": kind_of(error)}
+        self._collection.update_one({"_id": document["_id"]}, {"$set": before})
+
+    def _reached(self, name: str) -> None:
+        self._weather[name].back()
+        self._probe.pop(name, None)
+
+    def _done(self, document: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        metrics.EFFECTS.labels(document["name"], "done").inc()
+        outcome = self._tell(document, data, failed=False)
+        if outcome.settled is Settled.REFUSED:
+            # It was done and must not be done again, though the service could not take its result.
+            self._bury(document, f"result: {outcome.refusal.rule if outcome.refusal else 'refused'}")
+
+    def _give_up(self, document: Mapping[str, Any], error: str) -> None:
         self._tell(document, {**document["data"], "error": error}, failed=True)
+        self._bury(document, error)
+
+    def _bury(self, document: Mapping[str, Any], error: str) -> None:
+        metrics.EFFECTS.labels(document["name"], "dead").inc()
+        log.error("effect.dead", effect=document["name"], id=document["id"], error=error)
         # A dead effect stays where it is seen, without a due time.
         self._collection.update_one(
-            {"_id": document["_id"]}, {"$set": {"attempt": attempt, "error": error, "dead": True}, "$unset": {"due": ""}}
+            {"_id": document["_id"]}, {"$set": {"error": error, "dead": True}, "$unset": {"due": ""}}
         )
 
-    def _tell(self, document: Mapping[str, Any], data: Mapping[str, Any], *, failed: bool) -> None:
-        self._transaction.apply(
-            [
-                Result(
-                    aggregate=document["aggregate"],
-                    id=document["id"],
-                    name=document["name"],
-                    effect=document["_id"],
-                    data=data,
-                    failed=failed,
-                )
-            ]
+    def _tell(self, document: Mapping[str, Any], data: Mapping[str, Any], *, failed: bool) -> Outcome:
+        result = Result(
+            aggregate=document["aggregate"],
+            id=document["id"],
+            name=document["name"],
+            effect=document["_id"],
+            data=data,
+            failed=failed,
         )
+        return self._transaction.apply([result])[0]
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the other end cannot be reached; a mail server that answers no (RFC 5321) was reached."""
+    if isinstance(error, smtplib.SMTPException):
+        return isinstance(error, smtplib.SMTPServerDisconnected | smtplib.SMTPConnectError)
+    return isinstance(error, OSError)

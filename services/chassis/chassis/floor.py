@@ -17,6 +17,7 @@ from chassis.crypto import KeyRing, References
 from chassis.duties import Duties
 from chassis.effects import Effects
 from chassis.home import Home
+from chassis.logs import log
 from chassis.outbox import Outbox
 from chassis.parking import ParkingLot
 from chassis.projection import Projection, projection
@@ -73,6 +74,7 @@ class Floor:
         self._behind = False
         self._store = Weather("store")
         self.store_ready = False
+        self._opened = False
         self.subscriber: Subscriber | None = None
         self.duties = self._build_duties()
 
@@ -81,13 +83,17 @@ class Floor:
         eventlet.spawn(self._open)
 
     def is_behind(self) -> bool:
-        """Whether the outbox is longer than its limit."""
-        return self._behind
+        """Whether commands must wait: the outbox is longer than its limit, or what decisions read is not loaded."""
+        return self._behind or not self.may_decide()
+
+    def may_decide(self) -> bool:
+        """Whether what decisions read is there; what is not complete would decide wrongly and for ever."""
+        return self._opened and all(kept.loaded for kept in self.projections.values())
 
     def ready(self) -> dict[str, bool]:
         """What readiness depends on, each with whether it is there."""
         loaded = all(kept.loaded for kept in self.projections.values())
-        return {"store": self.store_ready, "projections": loaded}
+        return {"store": self.store_ready, "projections": loaded, **self.duties.ready()}
 
     def broker_ready(self) -> bool:
         """Whether events can come."""
@@ -158,7 +164,8 @@ class Floor:
         service = self._service.on(self)
         adapters = {name: factory(service) for name, factory in self._service.effects.items()}
         effects = Effects(self.home, self.transaction, adapters)
-        return Duties(self.home, Timers(self.home, self.transaction), effects)
+        timers = Timers(self.home, self.transaction)
+        return Duties(self.home, timers, effects, may_decide=self.may_decide)
 
     def _open(self) -> None:
         while not self.store_ready:
@@ -173,6 +180,7 @@ class Floor:
         for kept in self.projections.values():
             eventlet.spawn(kept.follow)
         self._service.on(self).opened()
+        self._opened = True
         self.duties.start()
         self._measure()
 
@@ -190,8 +198,13 @@ class Floor:
 
     def _committed(self, changes: Sequence[tuple[str, str, Any, int]]) -> None:
         for kept in self.projections.values():
+            self._feed(kept, changes)
+        self.duties.committed()
+
+    def _feed(self, kept: Projection, changes: Sequence[tuple[str, str, Any, int]]) -> None:
+        try:
             for kind, identifier, state, version in changes:
                 if kind == kept.aggregate:
                     kept.feed(identifier, state, version)
-        self.duties.committed()
-
+        except Exception as error:  # noqa: BLE001 - what is committed stays so; the projection itself follows the store
+            log.error("projection.failed", aggregate=kept.aggregate, error=error)

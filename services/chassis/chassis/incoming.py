@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from chassis.decision import Refused
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from chassis.decision import Refused
     from chassis.profile import Envelope
+
+
+class Failed(Refused):
+    """This service has a programming error; nothing was applied, and what was asked for may be asked again later.
+
+    The exception itself is its ``__cause__``; over HTTP it is a 500.
+    """
 
 
 class Settled(StrEnum):

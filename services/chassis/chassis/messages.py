@@ -119,7 +119,7 @@ def _event(home: Home, arrival: Arrival, at: datetime) -> Taken:
         handler = home.handlers.find("event", envelope.name, version=envelope.version)
     if handler is None:
         raise Ignored
-    where = find_identity_code(envelope.data)
+    where = _identity_code(arrival)
     if where is not None:
         raise Unacceptable(Reason.IDENTITY_CODE, "holds a personal identity code", field=where)
     _fresh(home, arrival, at)
@@ -146,10 +146,17 @@ def _event(home: Home, arrival: Arrival, at: datetime) -> Taken:
             at=at,
             correlation=message.correlation,
             traceparent=envelope.traceparent,
+            seed=f"{envelope.source}\0{envelope.id}",
         ),
         origin=arrival,
-        sequence=_sequence(arrival),
+        sequence=_sequence(arrival, handler),
     )
+
+
+def _identity_code(arrival: Arrival) -> str | None:
+    envelope = arrival.envelope
+    attributes = {"id": envelope.id, "subject": envelope.subject, "correlationid": envelope.correlation}
+    return find_identity_code(attributes) or find_identity_code(envelope.data)
 
 
 def _fresh(home: Home, arrival: Arrival, at: datetime) -> None:
@@ -179,10 +186,11 @@ def first_error(messages: Any, path: str = "data") -> tuple[str, str]:
     return path, str(messages)
 
 
-def _sequence(arrival: Arrival) -> Sequence | None:
+def _sequence(arrival: Arrival, handler: Handler) -> Sequence | None:
     envelope = arrival.envelope
     stream = stream_of(envelope.name)
-    if stream is None or arrival.delivery.own:
+    # An event that waited in the own exchange for its next try may have been overtaken; a tell has no stream.
+    if stream is None or handler.kind == "told":
         return None
     text = f"{envelope.source}\0{envelope.subject}\0{stream}"
     return Sequence(
@@ -218,7 +226,12 @@ def _order(home: Home, order: Order, at: datetime) -> Taken:
         id=handler.key(message),
         mark=mark("order", order.mark),
         cause=Cause(
-            id=order.mark, organisation=home.organisation, at=at, correlation=None, traceparent=order.traceparent
+            id=order.mark,
+            organisation=home.organisation,
+            at=at,
+            correlation=None,
+            traceparent=order.traceparent,
+            seed=order.mark,
         ),
         origin=order,
         body_hash=order.body_hash[: 2 * MARK_BYTES],
@@ -256,6 +269,8 @@ def _internal(home: Home, kind: str, origin: Due | Result, identifier: str, at: 
         message=message,
         id=origin.id,
         mark=identifier,
-        cause=Cause(id=identifier, organisation=home.organisation, at=at, correlation=None, traceparent=None),
+        cause=Cause(
+            id=identifier, organisation=home.organisation, at=at, correlation=None, traceparent=None, seed=identifier
+        ),
         origin=origin,
     )

@@ -55,7 +55,9 @@ class Outbox:
         """The oldest documents."""
         found = self._collection.find().sort("_id", 1).limit(limit)
         return [
-            Page(d["_id"], d["at"].replace(tzinfo=UTC), [Entry(**{**e, "body": bytes(e["body"])}) for e in d["entries"]])
+            Page(
+                d["_id"], d["at"].replace(tzinfo=UTC), [Entry(**{**e, "body": bytes(e["body"])}) for e in d["entries"]]
+            )
             for d in found
         ]
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema, fields
 from pymongo import ReplaceOne, UpdateOne
 
-from chassis import border
+from chassis import border, strictjson
 from chassis.border import Cause, Entry
 from chassis.decision import Classification, Contract, Publish, published
+from chassis.identity import find_identity_code, holds_identity_code
 from chassis.profile import safe_headers
 from chassis.reasons import Reason
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
-    from pymongo.database import Database
 
     from chassis.home import Home
     from chassis.incoming import Delivery
@@ -30,6 +30,11 @@ WORD_EVERY = timedelta(hours=1)
 """At most one ``event.refused`` in this time for a publisher, type and reason (contract.md)."""
 
 MAX_ERROR = 500
+MAX_ID = 200
+MAX_BODY = 256 * 1024
+"""Bytes of a body that are kept at the most: an event has 64 KiB, and the store's documents cannot hold everything."""
+
+_INT64 = 2**63
 
 
 @published(
@@ -81,14 +86,25 @@ class Parked:
     def id(self) -> str:
         """Hash of queue, routing key and body: a redelivery is parked once, and a forgery takes nobody's place."""
         digest = hashlib.sha256()
-        for part in (self.delivery.queue.encode(), self.delivery.routing_key.encode(), self.delivery.body):
+        key = self.delivery.routing_key.encode("utf-8", "surrogateescape")
+        for part in (self.delivery.queue.encode(), key, self.delivery.body):
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()
 
     @property
     def words(self) -> list[str]:
         """The routing key's words, as far as there are any."""
-        return self.delivery.routing_key.split(".")
+        return self.key.split(".")
+
+    @property
+    def key(self) -> str:
+        """The routing key, unless somebody wrote an identity code into it."""
+        return _clean_text(self.delivery.routing_key)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether an identity code stands in it: it must not be kept anywhere, the parking lot included."""
+        return self.reason is Reason.IDENTITY_CODE or _holds_identity_code(self.delivery.body)
 
 
 class ParkingLot:
@@ -111,9 +127,13 @@ class ParkingLot:
         if not parked:
             return []
         lot = self._home.database[PARKED]
-        known = {found["_id"] for found in lot.find({"_id": {"$in": [p.id for p in parked]}}, {"_id": 1}, session=session)}
+        known = {
+            found["_id"] for found in lot.find({"_id": {"$in": [p.id for p in parked]}}, {"_id": 1}, session=session)
+        }
         fresh = {p.id: p for p in parked if p.id not in known}
-        again = [UpdateOne({"_id": p.id}, {"$inc": {"attempts": 1}, "$set": {"last": p.at}}) for p in parked if p.id in known]
+        again = [
+            UpdateOne({"_id": p.id}, {"$inc": {"attempts": 1}, "$set": {"last": p.at}}) for p in parked if p.id in known
+        ]
         if fresh:
             lot.insert_many([_document(p) for p in fresh.values()], session=session)
         if again:
@@ -170,33 +190,52 @@ class ParkingLot:
 
     def _word(self, parked: Parked, count: int) -> Entry:
         data = {
-            "event": parked.event,
+            "event": parked.event and _clean_text(parked.event),
             "type": _name(parked),
             "reason": parked.rule or str(parked.reason),
             "error": parked.error[:MAX_ERROR],
             "count": count,
         }
-        cause = Cause(id=parked.id, organisation=self._home.organisation, at=parked.at, correlation=None, traceparent=None)
+        cause = Cause(
+            id=parked.id,
+            organisation=self._home.organisation,
+            at=parked.at,
+            correlation=None,
+            traceparent=None,
+            seed=parked.id,
+        )
         publish = Publish(EventRefused, to=parked.words[2], data=data, subject=parked.id)
         return border.leave(self._home, publish, cause, aggregate=f"{PARKED}/{parked.id}", version=1, position=0)
 
 
+def readable_id(delivery: Delivery) -> str | None:
+    """The id that an event was given, as far as it can be read in something that could not be taken."""
+    try:
+        members = strictjson.loads(delivery.body)
+    except strictjson.NotStrict:
+        return None
+    found = members.get("id") if isinstance(members, dict) else None
+    return found if isinstance(found, str) and len(found) <= MAX_ID and not holds_identity_code(found) else None
+
+
 def _document(parked: Parked) -> dict[str, Any]:
     words = parked.words
+    withheld = parked.withheld
+    body = parked.delivery.body
     return {
         "_id": parked.id,
         "reason": str(parked.reason),
         "rule": parked.rule,
         "error": parked.error[:MAX_ERROR],
-        "event": parked.event,
+        "event": parked.event and _clean_text(parked.event),
         "type": _name(parked),
         "publisher": words[2] if len(words) > 2 else None,  # noqa: PLR2004 - the third word of a routing key
         "queue": parked.delivery.queue,
-        "key": parked.delivery.routing_key,
-        # An identity code must not be kept anywhere, the parking lot included.
-        "body": None if parked.reason is Reason.IDENTITY_CODE else parked.delivery.body,
-        "contentType": parked.delivery.content_type,
-        "headers": _plain(parked),
+        "key": parked.key,
+        "body": None if withheld or len(body) > MAX_BODY else body,
+        "bytes": len(body),
+        "contentType": parked.delivery.content_type and _clean_text(parked.delivery.content_type),
+        "headers": {} if withheld else _plain(parked),
         "attempts": 1,
         "first": parked.at,
         "last": parked.at,
@@ -204,10 +243,32 @@ def _document(parked: Parked) -> dict[str, Any]:
 
 
 def _plain(parked: Parked) -> dict[str, Any]:
-    if parked.reason is Reason.IDENTITY_CODE:
-        return {}
     headers = safe_headers(parked.delivery.headers)
-    return {name: value for name, value in headers.items() if isinstance(value, str | int | bytes | bool)}
+    return {
+        _clean_text(name): _clean_text(value) if isinstance(value, str) else value
+        for name, value in headers.items()
+        if _can_be_kept(name, value)
+    }
+
+
+def _can_be_kept(name: str, value: object) -> bool:
+    if isinstance(value, bytes):
+        return not _holds_identity_code(value)
+    return "\0" not in name and (isinstance(value, str) or (isinstance(value, int) and -_INT64 <= value < _INT64))
+
+
+def _clean_text(text: str) -> str:
+    """A text that the store can take and that holds no identity code; it came from outside unchecked."""
+    return "" if holds_identity_code(text) else text.encode("utf-8", "replace").decode()
+
+
+def _holds_identity_code(body: bytes) -> bool:
+    if holds_identity_code(body.decode("utf-8", "replace")):
+        return True
+    try:
+        return find_identity_code(strictjson.loads(body)) is not None
+    except strictjson.NotStrict:
+        return False
 
 
 def _name(parked: Parked) -> str:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from chassis import strictjson
 from chassis.decision import Invalid, NotYours, Refused, Unknown
-from chassis.incoming import Outcome, Settled
+from chassis.incoming import Failed, Outcome, Settled
 from chassis.messages import first_error
 
 PROBLEM = "application/problem+json"
@@ -60,6 +60,8 @@ class Problem(Exception):  # noqa: N818 - the field's own name for it
 
 def of_refusal(refusal: Refused) -> Problem:
     """The problem that says which rule refused a command."""
+    if isinstance(refusal, Failed):
+        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "error", str(refusal))
     errors = [{"field": refusal.field, "rule": str(refusal)}] if refusal.field else []
     if isinstance(refusal, NotYours):
         return Problem(HTTPStatus.FORBIDDEN, refusal.rule, str(refusal))
@@ -89,9 +91,7 @@ def of_fields(messages: Mapping[str, Any]) -> Problem:
 def away() -> Problem:
     """The problem that something this service stands on is away."""
     detail = "The service cannot reach its store or is behind with sending; send the same request again later."
-    return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
-    )
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def _flat(messages: Any, path: str = "") -> list[tuple[str, str]]:

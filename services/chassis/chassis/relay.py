@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from amqp import Message as AmqpMessage
@@ -14,7 +15,7 @@ from chassis.amqp import Weather, connect
 from chassis.incoming import Delivery
 from chassis.logs import kind_of, log
 from chassis.outbox import Outbox, Page
-from chassis.parking import Parked, ParkingLot
+from chassis.parking import Parked, ParkingLot, readable_id
 from chassis.profile import CONTENT_TYPE, KEY_HEADER
 from chassis.reasons import Reason
 from chassis.sessions import Sessions
@@ -28,6 +29,9 @@ PAGES = 50
 
 CONFIRM_SECONDS = 30.0
 PERSISTENT = 2
+REFUSALS = frozenset({403, 406})
+"""Replies that mean this one message: no right to publish it, or it is not to be had. Everything else, such as an
+exchange that is not declared yet (404), is a broker that is not ready."""
 
 
 class NotConfirmed(OSError):  # noqa: N818 - errors name the fact
@@ -61,9 +65,11 @@ class Relay:
         try:
             self._send([entry for page in pages for entry in page.entries])
             self._outbox.remove(pages)
-        except ChannelError:
-            # One entry is refused and takes the channel with it: the rest is sent alone, to find it.
+        except ChannelError as error:
             self.close()
+            if error.code not in REFUSALS:
+                raise
+            # One entry is refused and takes the channel with it: the rest is sent alone, to find it.
             self._one_at_a_time(pages)
         except Exception:
             self.close()
@@ -97,7 +103,8 @@ class Relay:
         for page in pages:
             refused = [(e, error) for e in _in_order(page.entries) if (error := self._refusal(e)) is not None]
             with self._sessions.transaction() as session:
-                self._lot.park([self._parked(entry, error) for entry, error in refused], session)
+                words = self._lot.park([self._parked(entry, error) for entry, error in refused], session)
+                self._outbox.add(words, self._home.clock.now(), session)
                 self._outbox.remove([page], session)
 
     def _refusal(self, entry: Entry) -> ChannelError | None:
@@ -105,6 +112,8 @@ class Relay:
             self._send([entry])
         except ChannelError as error:
             self.close()
+            if error.code not in REFUSALS:
+                raise
             log.error("relay.refused", key=entry.key, code=error.code)
             return error
         return None
@@ -117,6 +126,7 @@ class Relay:
             delivery=delivery,
             reason=Reason.UNPUBLISHABLE,
             error=f"the broker refuses it with {error.code}: {kind_of(error)}",
+            event=readable_id(delivery),
             at=self._home.clock.now(),
         )
 
@@ -151,6 +161,10 @@ class _Publisher:
         self._wait()
 
     def beat(self) -> None:
+        # What the broker says meanwhile must be read: its own heartbeats, and that it blocks or closes.
+        with suppress(TimeoutError):
+            while True:
+                self._connection.drain_events(timeout=0)
         self._connection.heartbeat_check()
 
     def close(self) -> None:

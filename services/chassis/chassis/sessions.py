@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pymongo.errors import PyMongoError
+
 from chassis.logs import log
 
 if TYPE_CHECKING:
@@ -39,9 +41,13 @@ class Sessions:
             PyMongoError: The store cannot be reached, or another writer was first.
         """
         session = self._free.pop() if self._free else self._new()
-        with session.start_transaction():
-            yield session
-        # One that an exception left is not used again: its state in the store may be unknown.
+        try:
+            with session.start_transaction():
+                yield session
+        except BaseException:
+            # Its state in the store may be unknown, so that it is not used again.
+            self._end(session)
+            raise
         self._free.append(session)
 
     def end_others(self) -> None:
@@ -60,5 +66,14 @@ class Sessions:
     def _new(self) -> ClientSession:
         session = self._database.client.start_session()
         row = {"_id": session.session_id["id"], "replica": self._me, "at": datetime.now(UTC)}
-        self._database[SESSIONS].insert_one(row)
+        # The driver may give an id out again, and the row of one that ended while the store was away still stands.
+        self._database[SESSIONS].replace_one({"_id": row["_id"]}, row, upsert=True)
         return session
+
+    def _end(self, session: ClientSession) -> None:
+        identifier = session.session_id["id"]
+        try:
+            session.end_session()
+            self._database[SESSIONS].delete_one({"_id": identifier})
+        except PyMongoError as error:
+            log.debug("session.end", error=error)

@@ -7,13 +7,16 @@ database of their own, so that erasing a client is destroying one key.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from cattrs.gen import make_dict_structure_fn, override
 from cattrs.preconf.json import make_converter
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
 
 from chassis import strictjson
 from chassis.crypto import FieldCipher
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
     from chassis.decision import Aggregate
 
+_DUPLICATE = 11000
+
 _converter = make_converter()
 _converter.register_unstructure_hook(Decimal, str)
 _converter.register_structure_hook(Decimal, lambda value, _type: Decimal(value))
@@ -35,6 +40,11 @@ _converter.register_structure_hook_func(lambda kind: kind is object, lambda valu
 def personal_fields(state: type) -> frozenset[str]:
     """Names of a state's fields that are stored encrypted."""
     return frozenset(f.name for f in dataclasses.fields(state) if f.metadata.get("personal"))
+
+
+def holds_personal(state: Any) -> bool:
+    """Whether a state holds anything that is stored encrypted."""
+    return any(getattr(state, name, None) is not None for name in personal_fields(type(state)))
 
 
 def dump(state: Any, cipher: FieldCipher | None) -> dict[str, Any]:
@@ -69,7 +79,15 @@ def load(aggregate: Aggregate, stored: Mapping[str, Any], schema: int, cipher: F
             document[name] = strictjson.loads(cipher.decrypt(bytes(sealed), name)) if cipher else None
     for shape in range(schema, aggregate.schema):
         document = aggregate.upcasts[shape](document)
-    return _converter.structure(document, aggregate.state)
+    return _structurer(aggregate.state)(document, aggregate.state)
+
+
+@cache
+def _structurer(state: type) -> Callable[[Mapping[str, Any], Any], Any]:
+    """What makes a state: personal fields may be None whatever their type says, since their key may be destroyed."""
+    nullable = override(struct_hook=lambda value, kind: None if value is None else _converter.structure(value, kind))
+    overrides: dict[str, Any] = dict.fromkeys(personal_fields(state), nullable)
+    return make_dict_structure_fn(state, _converter, **overrides)
 
 
 class FieldKeys:
@@ -83,12 +101,22 @@ class FieldKeys:
         """The ciphers of those aggregates that have a key, by ``<kind>/<id>``."""
         return {key["_id"]: FieldCipher(key["key"]) for key in self._keys.find({"_id": {"$in": list(names)}})}
 
-    def make(self, name: str) -> FieldCipher:
-        """The cipher of an aggregate; its key is made where there is none.
+    def make(self, names: Sequence[str]) -> dict[str, FieldCipher]:
+        """The ciphers of aggregates; keys are made where there are none.
 
         A key that is made for a batch which then fails harms nobody: the next try finds it.
         """
-        self._keys.update_one(
-            {"_id": name}, {"$setOnInsert": {"key": FieldCipher.new_key(), "at": datetime.now(UTC)}}, upsert=True
-        )
-        return self.find([name])[name]
+        if not names:
+            return {}
+        at = datetime.now(UTC)
+        writes = [
+            UpdateOne({"_id": n}, {"$setOnInsert": {"key": FieldCipher.new_key(), "at": at}}, upsert=True)
+            for n in names
+        ]
+        try:
+            self._keys.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            # Another replica made one of them in the same moment; that one is found below.
+            if any(e.get("code") != _DUPLICATE for e in error.details.get("writeErrors", [{}])):
+                raise
+        return self.find(names)

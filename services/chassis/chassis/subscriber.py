@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import eventlet
@@ -15,8 +17,8 @@ from chassis import border, metrics
 from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect
 from chassis.duties import Wake
 from chassis.incoming import Arrival, Delivery
-from chassis.logs import log
-from chassis.parking import Parked
+from chassis.logs import kind_of, log
+from chassis.parking import Parked, readable_id
 from chassis.profile import ATTEMPTS_HEADER, KEY_HEADER
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import (
@@ -31,13 +33,16 @@ from chassis.topology import (
 from chassis.transaction import StoreAway
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from chassis.home import Home
     from chassis.transaction import Transaction
 
 READ_SECONDS = 0.5
 """How often the reader looks whether it is to stop."""
+
+WAIT_SECONDS = 0.05
+"""How often it looks whether it may take messages."""
 
 DRAIN_SECONDS = 30.0
 """How long a stop waits for what was taken already."""
@@ -57,12 +62,22 @@ class _Line:
         self.channel.auto_decode = False
         self._declare()
         self.channel.basic_qos(0, home.settings.prefetch, a_global=False)
+        self.consuming = False
+        self.broken = False
+
+    def consume(self) -> None:
+        self.consuming = True
         # A consumer's tag is its queue's name, so that each delivery tells where it came from.
         for name in (self._queue, dead(self._queue)):
             self.channel.basic_consume(name, consumer_tag=name, callback=self._take)
 
     def ack(self, tag: int) -> None:
         self.channel.basic_ack(tag, multiple=True)
+
+    def give_up(self) -> None:
+        """Take nothing more, so that all that is not acknowledged comes again on the next connection."""
+        self.broken = True
+        self.pending.clear()
 
     def cancel(self) -> None:
         for name in (self._queue, dead(self._queue)):
@@ -83,6 +98,8 @@ class _Line:
             self.channel.queue_bind(binding.queue, binding.exchange, binding.key)
 
     def _take(self, message: Any) -> None:
+        if self.broken:
+            return
         headers = message.properties.get("application_headers") or {}
         info = message.delivery_info
         own = info["exchange"] != EVENTS
@@ -102,12 +119,14 @@ class _Line:
         self.wake.up()
 
 
-class Subscriber(Entrypoint):  # type: ignore[misc] - nameko ships no types
+class Subscriber(Entrypoint):  # type: ignore[misc]  # nameko ships no types
     """nameko's entrypoint for the events of the network: one worker for each batch."""
 
     def setup(self) -> None:
         """Prepare; called by nameko before anything starts."""
-        self.home: Home = self.container.config["floor"].home
+        floor = self.container.config["floor"]
+        self.home: Home = floor.home
+        self._may_decide: Callable[[], bool] = floor.may_decide
         self._store = Weather("store")
         self._line: _Line | None = None
         self._running = False
@@ -153,11 +172,15 @@ class Subscriber(Entrypoint):  # type: ignore[misc] - nameko ships no types
         metrics.BROKER_CONNECTED.set(1)
         self._weather.back()
         log.info("subscriber.ready", queue=queue(self.home.organisation, self.home.service))
-        while self._running:
+        while self._running and not line.broken:
+            if not line.consuming and self._may_decide():
+                line.consume()
             try:
-                line.connection.drain_events(timeout=READ_SECONDS)
+                line.connection.drain_events(timeout=READ_SECONDS if line.consuming else WAIT_SECONDS)
             except TimeoutError:
                 line.connection.heartbeat_check()
+        if line.broken or not line.consuming:
+            return
         # Only the reader may read the answer; what is on its way until then still comes and is worked on.
         line.cancel()
         line.wake.up()
@@ -166,15 +189,14 @@ class Subscriber(Entrypoint):  # type: ignore[misc] - nameko ships no types
         metrics.BROKER_CONNECTED.set(0)
         line, self._line = self._line, None
         if line is not None:
-            # What was not acknowledged comes again on the next connection.
-            line.pending.clear()
+            line.give_up()
             line.close()
 
     def _work(self) -> None:
         reader = self._threads[0]
         while self._running or not reader.dead or (self._line is not None and self._line.pending):
             line = self._line
-            if line is None:
+            if line is None or line.broken:
                 eventlet.sleep(RETRY_SECONDS / 10)
                 continue
             if not line.pending:
@@ -184,7 +206,8 @@ class Subscriber(Entrypoint):  # type: ignore[misc] - nameko ships no types
                 self._batch(line)
             except Exception as error:  # noqa: BLE001 - see _read
                 log.error("subscriber.batch", error=error)
-                eventlet.sleep(RETRY_SECONDS)
+                # An acknowledgement takes all before it along, so that nothing after this batch may be acknowledged.
+                line.give_up()
 
     def _batch(self, line: _Line) -> None:
         settings = self.home.settings
@@ -253,19 +276,48 @@ def _apply(home: Home, transaction: Transaction, deliveries: Sequence[Delivery])
     parked: list[Parked] = []
     for delivery in deliveries:
         metrics.RECEIVED.labels(_known_name(home, delivery)).inc()
-        try:
-            if delivery.queue == dead(queue(home.organisation, home.service)):
-                raise Unacceptable(Reason.CRASHED, "came back from the broker too often")
-            arrivals.append(border.arrive(home, delivery))
-        except Unacceptable as error:
-            parked.append(Parked(delivery=delivery, reason=error.reason, error=str(error), at=home.clock.now()))
-            metrics.PARKED.labels(str(error.reason)).inc()
+        admitted = _admit(home, delivery)
+        if isinstance(admitted, Arrival):
+            arrivals.append(admitted)
+        else:
+            parked.append(admitted)
+            metrics.PARKED.labels(str(admitted.reason)).inc()
     if parked:
         transaction.park(parked)
     if arrivals:
         started = time.perf_counter()
         transaction.apply(arrivals)
         log.debug("batch.applied", messages=len(arrivals), seconds=round(time.perf_counter() - started, 4))
+
+
+def _admit(home: Home, delivery: Delivery) -> Arrival | Parked:
+    if delivery.queue == dead(queue(home.organisation, home.service)):
+        return _parked(home, delivery, Unacceptable(Reason.CRASHED, "came back from the broker too often"))
+    try:
+        return border.arrive(home, delivery)
+    except Unacceptable as error:
+        return _parked(home, delivery, error)
+    except Exception as error:  # noqa: BLE001 - one that cannot even be looked at must not hold up the others
+        log.error("arrival.failed", error=error)
+        return _parked(home, delivery, Unacceptable(Reason.ERROR, kind_of(error)))
+
+
+def _parked(home: Home, delivery: Delivery, error: Unacceptable) -> Parked:
+    if error.reason is Reason.CRASHED:
+        delivery = replace(delivery, routing_key=_original_key(delivery))
+    return Parked(
+        delivery=delivery, reason=error.reason, error=str(error), event=readable_id(delivery), at=home.clock.now()
+    )
+
+
+def _original_key(delivery: Delivery) -> str:
+    """The routing key that a dead letter had before, as the broker notes it in ``x-death``."""
+    deaths = delivery.headers.get("x-death")
+    last = deaths[0] if isinstance(deaths, list) and deaths else {}
+    keys = last.get("routing-keys") if isinstance(last, Mapping) else None
+    key = keys[0] if isinstance(keys, list) and keys else None
+    # What died on its way through the own exchange has its four words in a header, which _take has read.
+    return key if isinstance(key, str) and key != delivery.queue.removesuffix(".dead") else delivery.routing_key
 
 
 def _known_name(home: Home, delivery: Delivery) -> str:

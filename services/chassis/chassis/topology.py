@@ -20,10 +20,15 @@ PLAIN_ARGUMENTS: Mapping[str, object] = {"x-queue-type": "quorum"}
 DELIVERY_LIMIT = 100
 """Quorum queues count lost connections too, so that a limit near the tries would take innocent neighbours along."""
 
+KEPT_DELIVERY_LIMIT = 10**9
+"""RabbitMQ 4 gives every quorum queue a limit of 20 and then drops. What these queues hold waits for people, however
+often it is looked at; -1 for no limit is refused by 3.10, hence a number beyond reach."""
+
 MAILBOX_DAYS = 60
 """What a guest does not fetch for longer goes to `EXPIRED`; longer than the longest outage that is promised."""
 
 _WORD = r"(\*|[a-z]+)"
+_KEPT = rf"^({UNDELIVERABLE}|{EXPIRED}|[a-z]+\.[a-z-]+\.dead)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,11 @@ def own_exchange(organisation: str) -> str:
 
 
 def service_bindings(organisation: str, service: str, events: Iterable[str]) -> Sequence[Binding]:
-    """What a service's queue takes: the events that it reads, addressed to its organisation or to all."""
+    """What a service's queue takes: the events that it reads, addressed to its organisation or to all.
+
+    What the organisation itself sends to others is not bound: each event to another would come back, though its own
+    services get a copy of their own of all that concerns them (a `Publish` to the own organisation).
+    """
     name = queue(organisation, service)
     keys = [f"{event}.*.{destination}" for event in events for destination in (organisation, ALL)]
     own = own_exchange(organisation)
@@ -90,7 +99,8 @@ def policies(services: Iterable[tuple[str, str]]) -> Sequence[Policy]:
         services: ``(organisation, service)`` of every service on the broker.
     """
     mailboxes = Policy("mailboxes", r"^[a-z]+\.mailbox$", _mailbox_policy())
-    return (mailboxes, *(_service_policy(organisation, service) for organisation, service in services))
+    kept = Policy("kept", _KEPT, {"delivery-limit": KEPT_DELIVERY_LIMIT})
+    return (mailboxes, kept, *(_service_policy(organisation, service) for organisation, service in services))
 
 
 def topic_read(organisation: str) -> str:
@@ -132,4 +142,5 @@ def _mailbox_policy() -> Mapping[str, object]:
         "dead-letter-routing-key": EXPIRED,
         "dead-letter-strategy": "at-least-once",
         "overflow": "reject-publish",
+        "delivery-limit": KEPT_DELIVERY_LIMIT,
     }

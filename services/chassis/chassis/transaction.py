@@ -9,39 +9,28 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from marshmallow import ValidationError
-from pymongo import DeleteOne, InsertOne, ReplaceOne
-from pymongo.errors import (
-    AutoReconnect,
-    BulkWriteError,
-    DuplicateKeyError,
-    OperationFailure,
-    PyMongoError,
-)
+from pymongo.errors import AutoReconnect
 
 from chassis import border, metrics, states
 from chassis.aggregates import Document, history_collection
+from chassis.batch import Batch, Conflict, Writer
 from chassis.border import Entry
 from chassis.crypto import FieldCipher
-from chassis.decision import Aggregate, Decision, Effect, NotYours, Refused, stream_of
-from chassis.incoming import Arrival, Due, Order, Outcome, Result, Settled
+from chassis.decision import Aggregate, Decision, Effect, Invalid, NotYours, Refused, stream_of
+from chassis.incoming import Arrival, Due, Failed, Order, Outcome, Result, Settled
 from chassis.logs import kind_of, log
 from chassis.messages import Ignored, Taken, take
-from chassis.outbox import Outbox
-from chassis.parking import Parked, ParkingLot
+from chassis.parking import Parked
 from chassis.reasons import Reason, Unacceptable
-from chassis.sessions import Sessions
 
 if TYPE_CHECKING:
-    from pymongo.client_session import ClientSession
+    from datetime import datetime
 
     from chassis.home import Home
 
-EFFECTS = "effects"
 TRIES = 3
 """Tries of a decision that raises a programming error, before the message is parked."""
 
@@ -55,34 +44,11 @@ NOTHING: Decision[Any] = Decision()
 
 Incoming = Arrival | Order | Due | Result
 Committed = Callable[[Sequence[tuple[str, str, Any, int]]], None]
+T = TypeVar("T")
 
 
 class StoreAway(Exception):  # noqa: N818 - errors name the fact
     """The store cannot be reached; nothing was settled, and the same batch may be applied again later."""
-
-
-class _Conflict(Exception):  # noqa: N818 - errors name the fact
-    """Another writer changed one of the aggregates first."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """All that one transaction is to write."""
-
-    at: datetime
-    documents: dict[tuple[str, str], Document] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
-    effects: list[dict[str, Any]] = field(default_factory=list)
-    done_effects: list[str] = field(default_factory=list)
-    parked: list[Parked] = field(default_factory=list)
-
-    @property
-    def changed(self) -> list[Document]:
-        return [document for document in self.documents.values() if document.changed]
-
-    @property
-    def empty(self) -> bool:
-        return not (self.changed or self.parked or self.done_effects)
 
 
 class Transaction:
@@ -97,35 +63,32 @@ class Transaction:
         """
         self._home = home
         self._committed = committed
-        self._lot = ParkingLot(home)
-        self._outbox = Outbox(home.database)
-        self._sessions = Sessions(home.database)
         self._keys = states.FieldKeys(home.keys["keys"])
+        self._writer = Writer(home, self._keys)
 
     def indexes(self) -> None:
         """Declare the indexes that the chassis needs."""
-        for name in self._home.handlers.aggregates:
-            self._home.database[name].create_index("due", sparse=True)
-            self._home.database[history_collection(name)].create_index([("aggregate", 1), ("version", 1)])
-        self._home.database[EFFECTS].create_index("due", sparse=True)
-        self._lot.indexes()
+        self._writer.indexes()
 
     def apply(self, incoming: Sequence[Incoming]) -> list[Outcome]:
         """Apply a batch: one transaction or, where that fails, one for each message.
 
         Returns:
-            What became of each, in order.
+            What became of each, in order. What this service fails at is parked as ``error`` where it came from the
+            broker, and refused with `Failed` otherwise.
 
         Raises:
             StoreAway: The store cannot be reached; nothing was settled.
         """
         try:
-            return self._together(incoming)
-        except (AutoReconnect, StoreAway) as error:
+            return self._patiently(lambda: self._together(incoming))
+        except StoreAway:
+            raise
+        except AutoReconnect as error:
             raise StoreAway from error
-        except PyMongoError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the innocent must not go under with the guilty
             if len(incoming) == 1:
-                return [self._park_alone(incoming[0], error)]
+                return [self._alone(incoming[0], error)]
             log.warning("batch.split", messages=len(incoming), error=error)
             return [outcome for one in incoming for outcome in self.apply([one])]
 
@@ -149,38 +112,47 @@ class Transaction:
             StoreAway: The store cannot be reached.
         """
         try:
-            self._commit(_Batch(at=self._home.clock.now(), parked=list(parked)))
-        except PyMongoError as error:
+            self._patiently(lambda: self._writer.commit(Batch(at=self._home.clock.now(), parked=list(parked))))
+        except AutoReconnect as error:
             raise StoreAway from error
         self._committed([])
 
-    def _together(self, incoming: Sequence[Incoming]) -> list[Outcome]:
-        for attempt in range(CONFLICT_TRIES):
-            batch = _Batch(at=self._home.clock.now())
-            started = time.perf_counter()
-            outcomes = self._decide_all(incoming, batch)
-            metrics.DECIDE_SECONDS.observe(time.perf_counter() - started)
+    def _patiently(self, attempt: Callable[[], T]) -> T:
+        for count in range(CONFLICT_TRIES):
             try:
-                self._commit(batch)
-            except _Conflict:
+                return attempt()
+            except Conflict:
                 metrics.CONFLICTS.inc()
-                if attempt == PATIENT_TRIES:
-                    self._sessions.end_others()
-                time.sleep(CONFLICT_WAIT_SECONDS * attempt)
-                continue
-            self._committed([(d.kind, d.id, d.state, d.version) for d in batch.changed])
-            _count(outcomes, batch)
-            return outcomes
+                if count == PATIENT_TRIES:
+                    self._writer.sessions.end_others()
+                time.sleep(CONFLICT_WAIT_SECONDS * count)
         raise StoreAway(f"{CONFLICT_TRIES} writers in a row were first")
 
-    def _decide_all(self, incoming: Sequence[Incoming], batch: _Batch) -> list[Outcome]:
+    def _together(self, incoming: Sequence[Incoming]) -> list[Outcome]:
+        batch = Batch(at=self._home.clock.now())
+        started = time.perf_counter()
+        outcomes = self._decide_all(incoming, batch)
+        metrics.DECIDE_SECONDS.observe(time.perf_counter() - started)
+        self._writer.commit(batch)
+        self._committed([(d.kind, d.id, d.state, d.version) for d in batch.changed])
+        _count(outcomes, batch)
+        return outcomes
+
+    def _alone(self, incoming: Incoming, error: Exception) -> Outcome:
+        batch = Batch(at=self._home.clock.now())
+        outcome = _failed(incoming, batch, error)
+        self.park(batch.parked)
+        _count([outcome], batch)
+        return outcome
+
+    def _decide_all(self, incoming: Sequence[Incoming], batch: Batch) -> list[Outcome]:
         taken = [self._take(one, batch) for one in incoming]
         wanted = {one.place: one.handler.aggregate for one in taken if isinstance(one, Taken)}
         batch.documents = self._load(wanted)
         reads = self._home.reads()
         return [self._settle(one, batch, reads) if isinstance(one, Taken) else one for one in taken]
 
-    def _take(self, incoming: Incoming, batch: _Batch) -> Taken | Outcome:
+    def _take(self, incoming: Incoming, batch: Batch) -> Taken | Outcome:
         try:
             return take(self._home, incoming, batch.at)
         except Ignored:
@@ -191,6 +163,10 @@ class Transaction:
             return _parked(incoming, batch, error.reason, str(error))
         except Refused as refusal:
             return _refused(incoming, batch, refusal)
+        except AutoReconnect:
+            raise
+        except Exception as error:  # noqa: BLE001 - a handler's key is code of a service's own
+            return _failed(incoming, batch, error)
 
     def _load(self, wanted: dict[tuple[str, str], Aggregate]) -> dict[tuple[str, str], Document]:
         documents: dict[tuple[str, str], Document] = {}
@@ -203,7 +179,9 @@ class Transaction:
             found = {d["_id"]: d for d in self._home.database[kind].find({"_id": {"$in": identifiers}})}
             for identifier in identifiers:
                 stored = found.get(identifier)
-                documents[kind, identifier] = Document(aggregate, identifier, stored, ciphers.get(f"{kind}/{identifier}"))
+                documents[kind, identifier] = Document(
+                    aggregate, identifier, stored, ciphers.get(f"{kind}/{identifier}")
+                )
         return documents
 
     def _ciphers(self, aggregate: Aggregate, identifiers: Iterable[str]) -> dict[str, FieldCipher]:
@@ -211,47 +189,44 @@ class Transaction:
             return {}
         return self._keys.find([f"{aggregate.name}/{identifier}" for identifier in identifiers])
 
-    def _settle(self, taken: Taken, batch: _Batch, reads: Any) -> Outcome:
+    def _settle(self, taken: Taken, batch: Batch, reads: Any) -> Outcome:
         document = batch.documents[taken.place]
+        if isinstance(taken.origin, Due) and not document.awaits(taken.origin.name, taken.origin.due):
+            return document.outcome(Settled.DUPLICATE)
         if document.has_seen(taken.mark):
             if not document.same_body(taken.mark, taken.body_hash):
                 return document.outcome(Settled.CONFLICT)
-            return _again(taken, document, batch)
-        if isinstance(taken.origin, Due) and not document.awaits(taken.origin.name, taken.origin.due):
-            return document.outcome(Settled.DUPLICATE)
+            return _over(taken, document, batch, Settled.DUPLICATE)
         if taken.sequence and not taken.sequence.newer_than(document.stream(taken.sequence.stream)):
             document.note(taken, batch.at, settled=Settled.SUPERSEDED)
             return document.outcome(Settled.SUPERSEDED)
         return self._try(taken, document, batch, reads)
 
-    def _try(self, taken: Taken, document: Document, batch: _Batch, reads: Any) -> Outcome:
-        for attempt in range(1, TRIES + 1):
+    def _try(self, taken: Taken, document: Document, batch: Batch, reads: Any) -> Outcome:
+        failure: Exception | None = None
+        for _attempt in range(TRIES):
             try:
                 return self._decide(taken, document, batch, reads)
             except Refused as refusal:
                 return _refused(taken.origin, batch, refusal, document)
             except AutoReconnect:
                 raise
-            except Exception as error:
-                if attempt < TRIES:
-                    continue
-                log.error("decision.failed", message=taken.message.name, id=taken.message.id, error=error)
-                if not isinstance(taken.origin, Arrival):
-                    raise
-                return _parked(taken.origin, batch, Reason.ERROR, kind_of(error))
-        raise AssertionError("unreachable")
+            except Exception as error:  # noqa: BLE001 - parked or refused below
+                failure = error
+        return _failed(taken.origin, batch, failure)
 
-    def _decide(self, taken: Taken, document: Document, batch: _Batch, reads: Any) -> Outcome:
+    def _decide(self, taken: Taken, document: Document, batch: Batch, reads: Any) -> Outcome:
         if not taken.handler.said_by(document.state, taken.message):
             raise NotYours(f"{taken.message.name}: {taken.message.organisation} may not say this")
         created = document.version == 0
         decision = taken.handler.decide(document.state, taken.message, reads)
+        if decision == NOTHING:
+            if not created:
+                document.advance(taken, batch.at)
+            return _over(taken, document, batch, Settled.IGNORED)
         entries = self._entries(taken, document, decision)
         effects = [_effect(taken, effect, batch.at) for effect in decision.effects]
         settled = Settled.SUPERSEDED if decision.superseded else Settled.APPLIED
-        if decision == NOTHING:
-            # A message that changes nothing is not remembered either: deciding it again is as harmless.
-            return _finished(taken.origin, document.outcome(Settled.IGNORED), batch)
         if decision.state is None and created:
             raise ValueError(f"{taken.message.name}: decides something without any state that remembers it")
         document.change(taken, decision, batch.at, settled=settled)
@@ -274,69 +249,6 @@ class Transaction:
         ]
         return published + told
 
-    def _commit(self, batch: _Batch) -> None:
-        if batch.empty:
-            return
-        self._encrypt(batch)
-        started = time.perf_counter()
-        try:
-            with self._sessions.transaction() as session:
-                self._write(batch, session)
-        except (DuplicateKeyError, BulkWriteError) as error:
-            if isinstance(error, DuplicateKeyError) or _is_duplicate(error):
-                raise _Conflict from error
-            raise
-        except OperationFailure as error:
-            if error.has_error_label("TransientTransactionError"):
-                raise _Conflict from error
-            raise
-        metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
-
-    def _encrypt(self, batch: _Batch) -> None:
-        for document in batch.changed:
-            if document.needs_cipher:
-                document.cipher = self._keys.make(f"{document.kind}/{document.id}")
-
-    def _write(self, batch: _Batch, session: ClientSession) -> None:
-        database = self._home.database
-        writes: dict[str, list[Any]] = defaultdict(list)
-        moved: dict[str, list[Any]] = defaultdict(list)
-        oldest = batch.at - timedelta(days=self._home.settings.replay_days)
-        for document in batch.changed:
-            stored, overflow = document.stored(oldest)
-            moved[history_collection(document.kind)] += overflow
-            if document.loaded_version:
-                condition = {"_id": document.id, "version": document.loaded_version}
-                writes[document.kind].append(ReplaceOne(condition, stored))
-            else:
-                writes[document.kind].append(InsertOne(stored))
-        for kind, operations in writes.items():
-            result = database[kind].bulk_write(operations, ordered=False, session=session)
-            if result.matched_count + result.inserted_count != len(operations):
-                raise _Conflict
-        for collection, entries in moved.items():
-            if entries:
-                database[collection].insert_many(entries, session=session)
-        if batch.effects:
-            database[EFFECTS].insert_many(batch.effects, session=session)
-        if batch.done_effects:
-            database[EFFECTS].bulk_write([DeleteOne({"_id": e}) for e in batch.done_effects], session=session)
-        words = self._lot.park(batch.parked, session)
-        self._outbox.add([*batch.entries, *words], batch.at, session)
-
-    def _park_alone(self, incoming: Incoming, error: PyMongoError) -> Outcome:
-        if not isinstance(incoming, Arrival):
-            raise error
-        batch = _Batch(at=self._home.clock.now())
-        outcome = _parked(incoming, batch, Reason.ERROR, kind_of(error))
-        self.park(batch.parked)
-        _count([outcome], batch)
-        return outcome
-
-
-def _is_duplicate(error: BulkWriteError) -> bool:
-    return any(e.get("code") == 11000 for e in error.details.get("writeErrors", []))  # noqa: PLR2004 - MongoDB's code
-
 
 def _one_per_stream(decision: Decision[Any]) -> None:
     names = [(border.contract_of(p.schema).name, p.subject, p.to) for p in decision.publish]
@@ -358,22 +270,25 @@ def _effect(taken: Taken, effect: Effect, at: datetime) -> dict[str, Any]:
     }
 
 
-def _ended(incoming: Incoming, settled: Settled, batch: _Batch) -> Outcome:
+def _ended(incoming: Incoming, settled: Settled, batch: Batch) -> Outcome:
     return _finished(incoming, Outcome(settled=settled), batch)
 
 
-def _again(taken: Taken, document: Document, batch: _Batch) -> Outcome:
-    return _finished(taken.origin, document.outcome(Settled.DUPLICATE), batch)
+def _over(taken: Taken, document: Document, batch: Batch, settled: Settled) -> Outcome:
+    # A timer that fired is done, whatever was decided; it would fire for ever.
+    if isinstance(taken.origin, Due):
+        document.drop_timer(taken.origin.name)
+    return _finished(taken.origin, document.outcome(settled), batch)
 
 
-def _finished(incoming: Incoming, outcome: Outcome, batch: _Batch) -> Outcome:
+def _finished(incoming: Incoming, outcome: Outcome, batch: Batch) -> Outcome:
     # An effect's document goes away in the transaction that its result is applied in.
     if isinstance(incoming, Result) and not incoming.failed:
         batch.done_effects.append(incoming.effect)
     return outcome
 
 
-def _parked(incoming: Incoming, batch: _Batch, reason: Reason, error: str, rule: str | None = None) -> Outcome:
+def _parked(incoming: Incoming, batch: Batch, reason: Reason, error: str, rule: str | None = None) -> Outcome:
     if not isinstance(incoming, Arrival):
         raise TypeError(f"only what came from the broker can be parked: {error}")
     event = incoming.envelope.id
@@ -382,17 +297,39 @@ def _parked(incoming: Incoming, batch: _Batch, reason: Reason, error: str, rule:
     return Outcome(settled=Settled.PARKED)
 
 
-def _refused(incoming: Incoming, batch: _Batch, refusal: Refused, document: Document | None = None) -> Outcome:
-    if not isinstance(incoming, Arrival):
-        state = document.state if document else None
-        identifier = document.id if document else None
-        return Outcome(settled=Settled.REFUSED, refusal=refusal, aggregate_id=identifier, state=state)
+def _refused(incoming: Incoming, batch: Batch, refusal: Refused, document: Document | None = None) -> Outcome:
+    if isinstance(incoming, Arrival):
+        return _parked(incoming, batch, *_why(refusal))
+    if isinstance(incoming, Due) and document is not None:
+        log.warning("timer.refused", timer=incoming.name, id=incoming.id, rule=refusal.rule)
+        document.drop_timer(incoming.name)
+    state = document.state if document else None
+    identifier = document.id if document else None
+    return Outcome(settled=Settled.REFUSED, refusal=refusal, aggregate_id=identifier, state=state)
+
+
+def _why(refusal: Refused) -> tuple[Reason, str, str | None]:
     if isinstance(refusal, NotYours):
-        return _parked(incoming, batch, Reason.NOT_YOURS, str(refusal))
-    return _parked(incoming, batch, Reason.RULE, str(refusal), refusal.rule)
+        return Reason.NOT_YOURS, str(refusal), None
+    if isinstance(refusal, Invalid):
+        return Reason.SCHEMA, str(refusal), None
+    return Reason.RULE, str(refusal), refusal.rule
 
 
-def _count(outcomes: Sequence[Outcome], batch: _Batch) -> None:
+def _failed(incoming: Incoming, batch: Batch, error: Exception | None) -> Outcome:
+    log.error("decision.failed", message=_name(incoming), error=error)
+    if isinstance(incoming, Arrival):
+        return _parked(incoming, batch, Reason.ERROR, kind_of(error) if error else "")
+    failure = Failed("The service failed at this; its operators can find it in the log.")
+    failure.__cause__ = error
+    return Outcome(settled=Settled.REFUSED, refusal=failure)
+
+
+def _name(incoming: Incoming) -> str:
+    return incoming.envelope.name if isinstance(incoming, Arrival) else incoming.name
+
+
+def _count(outcomes: Sequence[Outcome], batch: Batch) -> None:
     for outcome in outcomes:
         metrics.SETTLED.labels(str(outcome.settled)).inc()
     for parked in batch.parked:

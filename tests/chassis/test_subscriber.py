@@ -1,0 +1,174 @@
+"""What the subscriber does with deliveries: bad ones are parked safely, and no batch is acknowledged away."""
+
+from __future__ import annotations
+
+import calendar
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import amqp
+import kombu
+import pymongo
+import pytest
+
+from chassis import profile
+from chassis.amqp import UNREADABLE
+from chassis.incoming import Delivery
+from chassis.subscriber import apply_deliveries
+from chassis.testing_live import Place, Workshop, delivery, event, eventually, running
+from chassis.topology import EVENTS
+
+CODE = "131052-308T"
+
+
+def take(workshop: Workshop, *deliveries: Delivery) -> list[dict[str, Any]]:
+    """Take raw deliveries; what is parked afterwards."""
+    assert apply_deliveries(workshop.floor.home, workshop.floor.transaction, deliveries) is None
+    return list(workshop.floor.home.database["parked"].find())
+
+
+def raw(body: bytes, key: str = "thing.made.seamk.kunta", **fields: Any) -> Delivery:
+    return Delivery(body=body, routing_key=key, queue="kunta.test", **{"content_type": profile.CONTENT_TYPE, **fields})
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (f'{{"note": "{CODE}"}}'.encode(), "thing.made.seamk.kunta"),
+        (b'{"note": "131052\\u002d308T"}', "thing.made.seamk.kunta"),
+        (f"not json {CODE}".encode(), "thing.made.seamk.kunta"),
+        (profile.compose(event("thing.made", {"text": CODE})), "thing.made.seamk.kunta"),
+        (profile.compose(event("thing.made", {"text": CODE})), f"thing.{CODE}"),
+        (profile.compose(event("thing.made", {"amount": 1}, subject=CODE)), "thing.made.kunta.kunta"),
+        (profile.compose(event("thing.made", {"amount": 1}, identifier=CODE)), "thing.made.kunta.kunta"),
+        (profile.compose(event("thing.made", {"amount": 1}, correlation=CODE)), "thing.made.kunta.kunta"),
+    ],
+)
+def test_an_identity_code_is_kept_nowhere_whatever_the_reason(workshop: Workshop, body: bytes, key: str) -> None:
+    (found,) = take(workshop, raw(body, key))
+
+    assert found["body"] is None
+    assert "131052" not in repr(found) + json.dumps(workshop.sent())
+
+
+def test_what_the_store_cannot_take_is_parked_without_it(workshop: Workshop) -> None:
+    headers = {
+        "cloudEvents:a\0b": "x",
+        "cloudEvents:big": 2**63,
+        "cloudEvents:text": "\udcff",
+        "cloudEvents:kept": "kept",
+    }
+
+    (found,) = take(workshop, raw(b"x" * 300_000, "thing.made.seamk.\udcff", headers=headers, content_type="\udcff"))
+
+    assert (found["reason"], found["body"], found["bytes"]) == ("wrong-key", None, 300_000)
+    assert found["headers"] == {"cloudEvents:text": "?", "cloudEvents:kept": "kept"}
+
+
+def test_a_dead_letter_keeps_its_routing_key_and_its_publisher_is_told(workshop: Workshop) -> None:
+    envelope = event("thing.made", {"amount": 1}, source="urn:viisikko:seamk:x")
+    death = [{"queue": "kunta.test", "exchange": EVENTS, "routing-keys": [envelope.routing_key]}]
+    crashed = replace(
+        delivery(envelope, at="kunta.test.dead", own=True), routing_key="kunta.test.dead", headers={"x-death": death}
+    )
+
+    (found,) = take(workshop, crashed)
+
+    assert (found["reason"], found["key"], found["publisher"]) == ("crashed", envelope.routing_key, "seamk")
+    (word,) = workshop.sent()
+    assert (word["destination"], word["data"]["event"]) == ("seamk", envelope.id)
+
+
+def test_the_publisher_is_told_the_id_of_what_was_refused_at_the_door(workshop: Workshop) -> None:
+    envelope = event("thing.made", {"amount": 1}, source="urn:viisikko:epky:x")
+
+    take(workshop, raw(profile.compose(envelope), "thing.made.seamk.kunta"))
+
+    (word,) = workshop.sent()
+    assert (word["data"]["reason"], word["data"]["event"]) == ("forged", envelope.id)
+
+
+def test_an_event_that_waited_in_the_own_exchange_does_not_overtake(workshop: Workshop) -> None:
+    workshop.take(event("thing.made", {"amount": 5}, sequence=5))
+
+    take(workshop, delivery(event("thing.made", {"amount": 4}, sequence=4), own=True))
+
+    assert workshop.state("thing", "s-1").count == 5
+
+
+class Publisher:
+    """Publishes whatever properties it is given."""
+
+    def __init__(self, uri: str) -> None:
+        self._connection = kombu.Connection(uri)
+        self._channel: Any = self._connection.channel()
+        self._channel.confirm_select()
+
+    def send(self, *envelopes: Any, **properties: Any) -> None:
+        for envelope in envelopes:
+            message = amqp.Message(profile.compose(envelope), **{"content_type": profile.CONTENT_TYPE, **properties})
+            self._channel.basic_publish_confirm(message, EVENTS, envelope.routing_key)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture
+def publisher(thing_place: Place) -> Iterator[Publisher]:
+    made = Publisher(thing_place.amqp)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def database(thing_place: Place) -> Iterator[Any]:
+    with pymongo.MongoClient[dict[str, Any]](thing_place.mongo) as store:
+        yield store["kunta_test"]
+
+
+def test_properties_that_cannot_be_read_park_their_message_and_stop_nobody(
+    thing_place: Place, publisher: Publisher, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running("thing:Things", thing_place):
+        publisher.send(event("thing.made", {"amount": 1}, subject="odd"), content_type=b"\xff\xfe")
+        with monkeypatch.context() as patch:
+            patch.setattr(calendar, "timegm", lambda _time: 1_790_000_000_000)
+            headers = {"sent": datetime(2026, 1, 1, tzinfo=UTC)}
+            publisher.send(event("thing.made", {"amount": 1}, subject="odd"), application_headers=headers)
+        publisher.send(event("thing.made", {"amount": 2}, subject="after"))
+
+        eventually(lambda: database["thing"].find_one({"_id": "after"}), what="the event behind them")
+        assert [p["contentType"] for p in database["parked"].find()] == [UNREADABLE, UNREADABLE]
+
+
+def test_a_batch_that_fails_comes_again_and_is_not_acknowledged_with_the_next(
+    thing_place: Place, publisher: Publisher, database: Any, tmp_path: Path
+) -> None:
+    place = replace(thing_place, more={**thing_place.more, "FLAKY": str(tmp_path / "first")})
+
+    with running("flaky:Flaky", place):
+        publisher.send(*(event("thing.made", {"amount": 1}, subject=f"s-{n}") for n in range(20)))
+        eventually((tmp_path / "first").exists, what="the batch that fails")
+        publisher.send(event("thing.made", {"amount": 1}, subject="later"))
+
+        eventually(lambda: database["thing"].count_documents({}) == 21, what="all events")
+
+
+def test_nothing_is_decided_before_what_decisions_read_is_loaded(
+    thing_place: Place, publisher: Publisher, database: Any, tmp_path: Path
+) -> None:
+    place = replace(thing_place, more={**thing_place.more, "FLAKY": str(tmp_path / "seen")})
+    with running("flaky:Slow", place):
+        publisher.send(*(event("thing.made", {"amount": 1}, subject=f"s-{n}") for n in range(150)))
+        eventually(lambda: database["thing"].count_documents({}) == 150, what="150 things")
+    (tmp_path / "seen").write_text("")
+    publisher.send(event("thing.made", {"amount": 1}, subject="new"))
+
+    with running("flaky:Slow", place):
+        eventually(lambda: database["thing"].count_documents({}) == 151, what="the new one")
+
+    assert (tmp_path / "seen").read_text().split()[0] == "150"
