@@ -11,7 +11,7 @@ from marshmallow import Schema, fields
 from assessment.domain import Case, Plan, Proposal, Skills, Step
 from chassis.decision import Classification, Contract, published
 
-SKILL = "http://data.europa.eu/esco/skill/261e74f8-2b58-4d24-b0e9-f04dd3ae2b1c"
+SKILL = "http://data.europa.eu/esco/skill/261e740b-d32d-4356-94a8-3ea29128b70b"
 CONFIRMED_BYTES, STRENGTHS_BYTES, GAPS_BYTES = 16 * 1024, 16 * 1024, 22 * 1024
 """Bytes of the lists of a plan, so that it stays well under the event's 64 KiB; how many are left out is told."""
 
@@ -153,7 +153,7 @@ EXAMPLE: Mapping[str, Any] = {
     "strengths": [{"skill": SKILL, "labels": _LABELS, "level": 4, "relation": "other"}],
     "gaps": [
         {
-            "skill": "http://data.europa.eu/esco/skill/24f9809d-7b4a-4ff6-8d56-3e5b0bd5e1a1",
+            "skill": "http://data.europa.eu/esco/skill/24f980ba-b44f-4739-b563-205104c3190d",
             "labels": {"fi": "tarjota potilaille tukea perustoiminnoissa"},
             "weight": 1.0,
             "relation": "essential",

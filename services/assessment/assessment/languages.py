@@ -104,7 +104,7 @@ RULES = {
             "kieli: kieltä kielen "
             "kieliä kielet; ihminen: ihmisiä ihmisten; mies: miehiä; myydä: myynyt myyn myin; viedä: "
             "vienyt vien; "
-            "lypsää: lypsän lypsin; hoitaa: hoidan hoidin hoidimme; keittää: keitin; "
+            "lypsää: lypsän lypsin; ajaa: ajoin ajan ajoi; hoitaa: hoidan hoidin hoidimme; keittää: keitin; "
             "ruoka: ruoan ruuan ruokia ruokaa ruoat ruuat"
         ),
         derived=re.compile(r"(?:(?<=[aeiouyäö])[uy]s|(?<=[aeioäö])s|mis|min|j|(?<=oi)nt|(?<=oi)d)$"),
