@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pymongo
 import pytest
+
 from chassis import network
 from chassis.testing_live import Place
 from console import definitions
@@ -25,7 +27,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
     node = RabbitNode(tmp_path_factory.mktemp("broker"))
     node.start()
     yield node
-    node.stop()
+    # Its data are thrown away, so it need not take the seconds of a stop in good order.
+    node.kill()
 
 
 @pytest.fixture(scope="session")
@@ -34,32 +37,42 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreNode]:
     node = StoreNode(tmp_path_factory.mktemp("store"))
     node.start()
     yield node
-    node.stop()
+    node.kill()
+
+
+@pytest.fixture(scope="session")
+def new_vhost(broker: RabbitNode) -> Callable[[], AbstractContextManager[str]]:
+    """Makes virtual hosts with everything that deploy/network.toml asks for, the chassis's test service included."""
+    found = network.read(NETWORK).network
+    reads = {service: ("thing.made",) for service in network.SERVICES}
+
+    @contextmanager
+    def make() -> Iterator[str]:
+        name = f"test-{uuid.uuid4().hex[:8]}"
+        content = definitions.build(found, reads, vhost=name)
+        with broker.client() as client:
+            client.put(f"/api/vhosts/{name}").raise_for_status()
+            everything = {"configure": ".*", "write": ".*", "read": ".*"}
+            client.put(f"/api/permissions/{name}/verkko", json=everything).raise_for_status()
+            parts = {key: content[key] for key in ("exchanges", "policies")}
+            client.post(f"/api/definitions/{name}", json=parts).raise_for_status()
+            yield name
+            client.delete(f"/api/vhosts/{name}").raise_for_status()
+
+    return make
 
 
 @pytest.fixture
-def vhost(broker: RabbitNode) -> Iterator[str]:
-    """A virtual host with everything that deploy/network.toml asks for, the test service of the chassis included."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    found = network.read(NETWORK).network
-    reads = {service: ("thing.made",) for service in network.SERVICES}
-    content = definitions.build(found, reads, vhost=name)
-    with broker.client() as client:
-        client.put(f"/api/vhosts/{name}").raise_for_status()
-        everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        client.put(f"/api/permissions/{name}/verkko", json=everything).raise_for_status()
-        parts = {key: content[key] for key in ("exchanges", "policies")}
-        client.post(f"/api/definitions/{name}", json=parts).raise_for_status()
+def vhost(new_vhost: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """A virtual host of this test alone."""
+    with new_vhost() as name:
         yield name
-        client.delete(f"/api/vhosts/{name}").raise_for_status()
 
 
 @pytest.fixture
 def place(tmp_path: Path, broker: RabbitNode, store: StoreNode, vhost: str) -> Iterator[Place]:
     """Where kunta's services run: broker, store and secrets of this test alone."""
-    yield Place(
-        folder=tmp_path, organisation="kunta", network=NETWORK, amqp=broker.uri(vhost=vhost), mongo=store.uri
-    )
+    yield Place(folder=tmp_path, organisation="kunta", network=NETWORK, amqp=broker.uri(vhost=vhost), mongo=store.uri)
     drop(store, "kunta_")
 
 

@@ -3,9 +3,11 @@
 # Prints one line a step; everything else goes to .viisikko/setup.log, whose end is shown where a step fails.
 set -eu
 
-mkdir -p .viisikko
 # Passwords, keys and mails of this machine's networks are kept here.
-chmod 700 .viisikko
+{ mkdir -p .viisikko && chmod 700 .viisikko; } || {
+  printf 'set-up failed: .viisikko is not yours. Next: remove it as its owner, then run the same command again.\n' >&2
+  exit 1
+}
 log=.viisikko/setup.log
 : >"$log"
 

@@ -64,7 +64,8 @@ class StoreNode:
                 *("--storage-path", str(self.folder / "data")),
                 # A transaction's documents stay in the cache until it commits. With 256M the commit of about 11.7 MiB
                 # of small documents waits for room for ever, and every other write and read with it, until the store
-                # is killed. The cache takes this memory only when it is used.
+                # is killed; with 512M 20 MiB are committed in 0.4 s and 24 MiB are not. The cache takes this memory
+                # only when it is used.
                 *("--cache-size", "512M", "--log-level", "WARNING"),
                 # Without it a killed server lost up to 94 acknowledged commits.
                 "--sync-on-commit",
