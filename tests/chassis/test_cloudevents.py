@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from cloudevents.core.bindings import amqp, rabbitmq
 from cloudevents.core.v1.event import CloudEvent as SdkEvent
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis import cloudevents
@@ -129,11 +129,13 @@ def test_every_invalid_official_batch_is_refused(data: Path) -> None:
 # Round trips
 
 
+@settings(deadline=None)
 @given(events)
 def test_what_is_written_in_structured_mode_is_read_as_it_was(event: CloudEvent) -> None:
     assert cloudevents.decode(cloudevents.encode(event), STRUCTURED, {}) == event
 
 
+@settings(deadline=None)
 @given(st.lists(events, max_size=3))
 def test_a_batch_is_read_as_its_events(written: list[CloudEvent]) -> None:
     body = b"[" + b",".join(cloudevents.encode(event) for event in written) + b"]"
@@ -142,6 +144,7 @@ def test_a_batch_is_read_as_its_events(written: list[CloudEvent]) -> None:
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
+@settings(deadline=None)
 @given(event=events)
 def test_binary_mode_says_the_same_in_each_of_its_spellings(prefix: str, event: CloudEvent) -> None:
     members = json.loads(cloudevents.encode(event))
@@ -161,6 +164,7 @@ def test_binary_mode_says_the_same_in_each_of_its_spellings(prefix: str, event: 
 # The SDK as a peer
 
 
+@settings(deadline=None)
 @given(events)
 def test_the_sdk_reads_what_is_written_here(event: CloudEvent) -> None:
     message = rabbitmq.RabbitMQMessage(headers={}, content_type=STRUCTURED, body=cloudevents.encode(event))
@@ -224,6 +228,7 @@ def test_the_sdks_binary_mode_for_amqp_is_read_with_its_time_in_milliseconds(pre
 # Nothing else is raised
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([STRUCTURED, BATCHED, "application/json", "", None]))
 def test_random_bytes_are_refused(body: bytes, content_type: str | None) -> None:
     with pytest.raises(NotACloudEvent):
@@ -238,6 +243,7 @@ wild = st.recursive(
 wild_members = st.dictionaries(st.sampled_from((*CORE, "x", "X", "a.b")), wild, max_size=11)
 
 
+@settings(deadline=None)
 @given(wild_members, st.booleans())
 def test_random_json_is_read_or_refused(members: dict[str, Any], complete: bool) -> None:  # noqa: FBT001 - drawn
     body = json.dumps((MINIMAL if complete else {}) | members, default=str).encode()
@@ -250,6 +256,7 @@ def test_random_json_is_read_or_refused(members: dict[str, Any], complete: bool)
     assert cloudevents.decode(cloudevents.encode(event), STRUCTURED, {}) == event
 
 
+@settings(deadline=None)
 @given(wild_members | st.dictionaries(st.text(), wild), st.sampled_from(PREFIXES), st.binary(max_size=20), texts)
 def test_random_headers_are_read_or_refused(
     members: dict[str, Any], prefix: str, body: bytes, content_type: str
@@ -262,6 +269,7 @@ def test_random_headers_are_read_or_refused(
     assert event.id
 
 
+@settings(deadline=None)
 @given(wild_members, wild)
 def test_random_events_are_written_readably_or_refused(members: dict[str, Any], data: Any) -> None:
     extensions = {name: value for name, value in members.items() if name not in CORE[:7]}
@@ -558,6 +566,7 @@ def test_no_error_repeats_a_long_or_odd_name_from_outside(name: str) -> None:
     assert name not in refused.value.rule
 
 
+@settings(deadline=None)
 @given(st.text(string.ascii_letters, min_size=12, max_size=20))
 def test_no_error_repeats_a_value(secret: str) -> None:
     for name in ("specversion", "time", "datacontenttype", "dataschema", "data_base64"):

@@ -15,9 +15,14 @@ _DASHES = "-\u2010\u2011\u2013\u2212"
 
 _CENTURIES = {"+": 1800} | dict.fromkeys(_DASHES + "YXWVU", 1900) | dict.fromkeys("ABCDEF", 2000)
 _CHECKS = "0123456789ABCDEFHJKLMNPRSTUVWXY"
+# Ids of hexadecimal digits hold such rows by chance: with letters before and within, or as the first groups of a UUID.
+# A network would meet that every few months, and a good event would be parked.
+_NO_ID_BEFORE = r"(?!(?<=[A-F])\d{6}[A-F])"
+_NO_ID_AFTER = r"(?!-[0-9A-F]{4}-)"
 # People put spaces around the middle character and before the last.
 _CODE = re.compile(
-    rf"(?<!\d)(\d{{6}})\s?([{re.escape(_DASHES)}+YXWVUABCDEF])\s?(\d{{3}})\s?([0-9A-Y])(?![^\W_])",
+    rf"(?<!\d){_NO_ID_BEFORE}(\d{{6}})\s?([{re.escape(_DASHES)}+YXWVUABCDEF])\s?(\d{{3}})\s?([0-9A-Y])(?![^\W_])"
+    rf"{_NO_ID_AFTER}",
     re.IGNORECASE,
 )
 
