@@ -44,7 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreNode]:
 def new_vhost(broker: RabbitNode) -> Callable[[], AbstractContextManager[str]]:
     """Makes virtual hosts with everything that deploy/network.toml asks for, the chassis's test service included."""
     found = network.read(NETWORK).network
-    reads = {service: ("thing.made",) for service in network.SERVICES}
+    reads = dict.fromkeys(network.SERVICES, ("thing.made",))
 
     @contextmanager
     def make() -> Iterator[str]:
