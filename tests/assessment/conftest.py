@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from assessment import packaged
 from assessment.vocabulary import Vocabulary, build, built
 

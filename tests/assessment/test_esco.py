@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from assessment import packaged
 from assessment.adapters import esco, upload
 from assessment.vocabulary import Vocabulary, build, built
@@ -152,7 +153,9 @@ def test_the_full_esco_proposes_what_clients_name_within_50_ms(full: Vocabulary)
     seconds = time.perf_counter() - started
 
     named = Counter(full.skill(one.skill).labels["en"] for one in proposals)  # type: ignore[union-attr]
-    assert {"welding techniques", "tend to elderly people", "customer service", "operate cash point", "English"} <= set(named)
+    assert {"welding techniques", "tend to elderly people", "customer service", "operate cash point", "English"} <= set(
+        named
+    )
     assert "Swedish" not in named
     # Five times the aim, since the machine may be busy with other tests.
     assert seconds < 0.25

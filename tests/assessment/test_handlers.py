@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from marshmallow import ValidationError
+
 from assessment import events
 from assessment.domain import (
     VERSIONS_KEPT,
@@ -26,7 +28,6 @@ from assessment.plans import plan
 from assessment.vocabulary import Vocabulary
 from chassis.decision import Network, Organisation
 from chassis.testing import NOON, decide, dumped, keyed, published_names
-from marshmallow import ValidationError
 
 NETWORK = Network(
     organisations={
@@ -126,9 +127,7 @@ def test_only_confirmed_and_added_skills_count(reads: Reads, vocabulary: Vocabul
     assert first_aid not in relations
 
 
-def test_gaps_are_the_goals_skills_that_are_missing_the_weightiest_first(
-    reads: Reads, vocabulary: Vocabulary
-) -> None:
+def test_gaps_are_the_goals_skills_that_are_missing_the_weightiest_first(reads: Reads, vocabulary: Vocabulary) -> None:
     listening = skill(vocabulary, "listen actively")
     goal = vocabulary.occupation(occupation(vocabulary, NURSE))
     assert goal is not None
@@ -144,12 +143,8 @@ def test_gaps_are_the_goals_skills_that_are_missing_the_weightiest_first(
     assert [g["weight"] for g in gaps] == sorted((g["weight"] for g in gaps), reverse=True)
 
 
-def test_the_plan_says_steps_who_is_responsible_and_when_it_is_reviewed(
-    reads: Reads, vocabulary: Vocabulary
-) -> None:
-    *_before, decision = play(
-        reads, ("client.registered", registered(vocabulary)), ("profile.answered", answered())
-    )
+def test_the_plan_says_steps_who_is_responsible_and_when_it_is_reviewed(reads: Reads, vocabulary: Vocabulary) -> None:
+    *_before, decision = play(reads, ("client.registered", registered(vocabulary)), ("profile.answered", answered()))
 
     told = dumped(decision, "plan.published", "kunta")
     assert told["reviewDate"] == (NOON.date() + timedelta(days=90)).isoformat()
@@ -160,9 +155,7 @@ def test_the_plan_says_steps_who_is_responsible_and_when_it_is_reviewed(
     assert told["goal"]["labels"]["fi"] == NURSE
 
 
-def test_a_later_answer_revises_the_plan_and_keeps_the_earlier_version(
-    reads: Reads, vocabulary: Vocabulary
-) -> None:
+def test_a_later_answer_revises_the_plan_and_keeps_the_earlier_version(reads: Reads, vocabulary: Vocabulary) -> None:
     service, listening = skill(vocabulary, "customer service"), skill(vocabulary, "listen actively")
 
     *_before, decision = play(
@@ -177,9 +170,7 @@ def test_a_later_answer_revises_the_plan_and_keeps_the_earlier_version(
     assert [one.version for one in decision.state.earlier] == [1]
 
 
-def test_a_new_goal_or_wish_revises_the_plan_and_the_same_again_does_not(
-    reads: Reads, vocabulary: Vocabulary
-) -> None:
+def test_a_new_goal_or_wish_revises_the_plan_and_the_same_again_does_not(reads: Reads, vocabulary: Vocabulary) -> None:
     changed = registered(vocabulary, goal={"occupation": occupation(vocabulary, "hitsaaja"), "field": None})
 
     *_before, again, new = play(
@@ -220,9 +211,7 @@ def test_an_occupation_that_the_vocabulary_does_not_have_is_no_crash(reads: Read
     assert dumped(decision, "plan.published", "kunta")["goal"]["labels"] == {}
 
 
-def test_a_profession_needs_exam_coaching_and_a_client_from_elsewhere_a_language(
-    reads: Reads, vocabulary: Vocabulary
-) -> None:
+def test_a_profession_needs_exam_coaching_and_a_client_from_elsewhere_a_language(vocabulary: Vocabulary) -> None:
     goal = Goal(occupation=occupation(vocabulary, "ohjelmistokehittäjä"))
     case = Case(home="kunta", client="c.1", language="en", goal=goal, coach="kunta-1")
 
@@ -341,7 +330,12 @@ def test_earlier_versions_are_kept_up_to_a_bound(vocabulary: Vocabulary) -> None
 def test_a_plan_with_hundreds_of_skills_stays_well_under_the_events_limit(vocabulary: Vocabulary) -> None:
     every = [one.uri for text in "aeiousktn" for one in vocabulary.find_skills(text, "fi")]
     wanted = tuple(Wanted(skill=uri) for uri in dict.fromkeys(every))
-    case = Case(home="kunta", client="c.1", transversal=wanted * 3, confirmed=tuple(Confirmed(skill=u, level=1) for u in every * 3))
+    case = Case(
+        home="kunta",
+        client="c.1",
+        transversal=wanted * 3,
+        confirmed=tuple(Confirmed(skill=u, level=1) for u in every * 3),
+    )
     made = plan(replace(case, confirmed=()), vocabulary, date(2026, 11, 24), 90)
     full = replace(made, confirmed=case.confirmed, gaps=made.gaps * 3)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+
 from assessment import events
 from assessment.adapters import page
 from assessment.domain import Case, Confirmed, Goal, Relation, StepKind
