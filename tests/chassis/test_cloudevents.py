@@ -566,11 +566,10 @@ def test_no_error_repeats_a_long_or_odd_name_from_outside(name: str) -> None:
     assert name not in refused.value.rule
 
 
-@settings(deadline=None)
-@given(st.text(string.ascii_letters, min_size=12, max_size=20))
-def test_no_error_repeats_a_value(secret: str) -> None:
-    for name in ("specversion", "time", "datacontenttype", "dataschema", "data_base64"):
-        with pytest.raises(NotACloudEvent) as refused:
-            structured(**{name: f"{secret} ä"})
+@pytest.mark.parametrize("name", ["specversion", "time", "datacontenttype", "dataschema", "data_base64", "x"])
+@pytest.mark.parametrize("secret", ["Aino Virtanen \x00", {"Aino Virtanen": 1}])
+def test_no_error_repeats_a_value(name: str, secret: Any) -> None:
+    with pytest.raises(NotACloudEvent) as refused:
+        structured(**{name: secret})
 
-        assert secret not in str(refused.value)
+    assert "Aino" not in str(refused.value)
