@@ -81,7 +81,7 @@ def _through_own(reach: Reach, organisation: str, paths: list[Path], form: str) 
 def _as_guest(reach: Reach, organisation: str, paths: list[Path], form: str) -> Imported:
     at = datetime.now(UTC)
     copy = reach.api(reach.runs("catalogue")[0], "catalogue", "operator")
-    comparison = Comparison(known=dict(_known(copy.lines("/v1/offerings", provider=organisation, withdrawn="all"))))
+    comparison = Comparison(known=dict(_known(copy.lines("/v1/offerings", provider=organisation, withdrawn="true"))))
     source = paths[0] if len(paths) == 1 else paths
     told = Imported()
     with reach.partner(organisation) as partner:

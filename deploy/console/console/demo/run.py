@@ -70,6 +70,14 @@ def _played(region: Region, folder: Folder, data: Path | None, show: Show) -> di
     reach = Reach.of(folder)
     witness = Witness(region.broker.uri(), show)
     witness.start()
+    try:
+        return _told(region, reach, data, show, witness)
+    finally:
+        # Before the broker goes away, which it would otherwise meet in the middle of a word.
+        witness.stop()
+
+
+def _told(region: Region, reach: Reach, data: Path | None, show: Show, witness: Witness) -> dict[str, Any]:
     day = Day(reach, region.network, show)
     clients = day.play(data)
     show.chapter("Every journey, read back over HTTP")
@@ -78,7 +86,6 @@ def _played(region: Region, folder: Folder, data: Path | None, show: Show) -> di
     show.journeys(found)
     parked = [f"{name} parked {g['count']} × {g['type']}: {g['reason']}" for name, g in reach.parked()]
     faults = [*journeys.faults(found, Path(reach.state["mail"])), *parked, *_undelivered(region)]
-    witness.stop()
     if faults:
         raise Missing("; ".join(faults))
     return {

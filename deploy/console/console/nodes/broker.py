@@ -177,6 +177,8 @@ class RabbitNode:
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
             "RABBITMQ_GENERATED_CONFIG_DIR": f"{folder}/generated",
             "RABBITMQ_CONF_ENV_FILE": f"{folder}/absent.conf",
+            # Where the runtime writes what it knows when it ends in a failure; by default the current folder.
+            "ERL_CRASH_DUMP": f"{folder}/erl_crash.dump",
             # The start script then becomes the node, instead of starting it as a child that could outlive it.
             "RUNNING_UNDER_SYSTEMD": "true",
             # Two schedulers that do not spin, and distribution on the loopback address only.
