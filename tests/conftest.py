@@ -73,7 +73,7 @@ def vhost(new_vhost: Callable[[], AbstractContextManager[str]]) -> Iterator[str]
 def place(tmp_path: Path, broker: RabbitNode, store: StoreNode, vhost: str) -> Iterator[Place]:
     """Where kunta's services run: broker, store and secrets of this test alone."""
     yield Place(folder=tmp_path, organisation="kunta", network=NETWORK, amqp=broker.uri(vhost=vhost), mongo=store.uri)
-    drop(store, "kunta_")
+    drop(store)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def offline_place(tmp_path: Path, store: StoreNode) -> Iterator[Place]:
     yield Place(
         folder=tmp_path, organisation="kunta", network=NETWORK, amqp="amqp://nobody@127.0.0.1:1", mongo=store.uri
     )
-    drop(store, "kunta_")
+    drop(store)
 
 
 @pytest.fixture(scope="session")
@@ -94,9 +94,10 @@ def data() -> Path:
     return folder
 
 
-def drop(store: StoreNode, prefix: str) -> None:
-    """Drop the databases of a test."""
+def drop(store: StoreNode) -> None:
+    """Drop the databases of a test, whichever of the network's organisations they belong to."""
+    organisations = network.read(NETWORK).network.organisations
     with pymongo.MongoClient[dict[str, object]](store.uri) as client:
         for name in client.list_database_names():
-            if name.startswith(prefix):
+            if name.partition("_")[0] in organisations:
                 client.drop_database(name)
