@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from examples import AT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalogue.adapters import offerings
@@ -260,7 +260,11 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@given(st.dictionaries(st.sampled_from(list(toteutus()) + ["hakutiedot", "tarjoajat", "koulutustyyppi"]), json_values))
+names = st.sampled_from([*toteutus(), "hakutiedot", "tarjoajat", "koulutustyyppi"])
+
+
+@settings(deadline=None)
+@given(st.dictionaries(names, json_values))
 def test_whatever_the_fields_hold_a_record_is_a_draft_or_is_refused(fields: dict[str, Any]) -> None:
     for item in items(body(toteutus(**fields | {"oid": OID}))):
         assert isinstance(item, Draft | Gone | Refusal)

@@ -172,6 +172,15 @@ def test_ten_suggestions_at_the_most_and_not_all_of_one_provider() -> None:
     assert providers.count("opisto") >= 3
 
 
+def test_what_is_far_behind_the_best_is_left_out() -> None:
+    gaps = [gap(f"{SKILL}{n}", labels={}) for n in range(20)]
+    skills = tuple(one.skill for one in gaps)
+
+    found = answer(plan(*gaps), best=offering(skills=skills), poor=offering(skills=skills[:1], provider="opisto"))
+
+    assert order(found) == ["best"]
+
+
 def test_ties_end_the_same_whatever_the_order_of_arrival() -> None:
     names = ["d", "a", "c", "b"]
 

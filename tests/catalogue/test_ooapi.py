@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from examples import AT, WELDING
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalogue.adapters import offerings
@@ -217,6 +217,7 @@ values = (
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*offering(), *COURSE]), values))
 def test_whatever_the_fields_hold_an_offering_is_a_draft_or_is_refused(fields: dict[str, Any]) -> None:
     for item in items(page(COURSE, {**offering(**fields), "courseOfferingId": "o1"})):

@@ -97,3 +97,9 @@ def test_two_courses_may_run_side_by_side_but_not_three() -> None:
     same_time = {name: offering(skills=(skill,), **SPRING) for name, skill in zip("abc", (A, B, C), strict=True)}
 
     assert len(path(wanted(A, B, C), **same_time)) == 2
+
+
+def test_what_can_be_done_at_any_time_stands_in_nobodys_way() -> None:
+    any_time = {name: offering(skills=(skill,)) for name, skill in zip("abc", (A, B, C), strict=True)}
+
+    assert path(wanted(A, B, C), **any_time) == ["a", "b", "c"]

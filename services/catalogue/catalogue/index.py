@@ -18,14 +18,17 @@ from catalogue.domain import LANGUAGES, Offering
 from catalogue.imports import Known
 from catalogue.words import stems
 
-DESCRIPTION_CHARACTERS = 600
+DESCRIPTION_CHARACTERS = 1500
 """How much of a description is searched: its beginning says what is taught."""
 
-PREFIX = 5
-"""A stem of this length also finds compounds that begin with it: ``hitsaus`` finds ``hitsauskurssi``."""
+PREFIX = 6
+"""A stem of this length also finds compounds that begin with it: ``hitsaus`` finds ``hitsauskurssi``. Shorter ones
+begin too many other words, and English writes its compounds apart."""
 
-NEEDED_SHARE = 2 / 3
-"""How many of a text's stems an offering must hold to be found."""
+COMPOUNDING = ("fi", "sv")
+
+NEEDED_SHARE = 3 / 4
+"""How many of a text's stems an offering must hold to be found: all of three, three of four."""
 
 SPARE_SLOTS = 1000
 """Dead slots that are not worth a rebuild."""
@@ -53,7 +56,12 @@ class OfferingIndex:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._clear()
+        self._slots: list[Listed | None] = []
+        self._slot_of: dict[str, int] = {}
+        self._postings: dict[str, array[int]] = {}
+        self._families: dict[str, list[str]] = defaultdict(list)
+        self._day: date | None = None
+        self._open_slots: set[int] = set()
 
     def put(self, identifier: str, offering: Offering) -> None:
         """Keep an offering, instead of the one that the id had."""
@@ -94,7 +102,7 @@ class OfferingIndex:
         return self._ids(self._open(today).intersection(self._postings.get(skill, ())))
 
     def open_by_words(self, text: str, language: str, today: date) -> list[tuple[str, float]]:
-        """Ids of open offerings that hold at least two thirds of a text's words, each with the share that they hold."""
+        """Ids of open offerings that hold at least three quarters of a text's words, each with the share that they hold."""
         wanted = sorted((self._holding(stem, language) for stem in stems(text, language)), key=len)
         needed = math.ceil(len(wanted) * NEEDED_SHARE)
         if needed == len(wanted):
@@ -109,7 +117,7 @@ class OfferingIndex:
     def _holding(self, stem: str, language: str) -> Collection[int]:
         """The slots of all offerings that hold a stem or, where it is long enough, a compound that begins with it."""
         term = f"{language}:{stem}"
-        if len(stem) < PREFIX:
+        if language not in COMPOUNDING or len(stem) < PREFIX:
             return self._postings.get(term, ())
         family = self._families.get(term[: len(language) + 1 + PREFIX], ())
         lists = [self._postings[other] for other in family if other.startswith(term)]
@@ -145,23 +153,16 @@ class OfferingIndex:
         if postings is None:
             postings = self._postings[term] = array("I")
             language, _, stem = term.partition(":")
-            if language in LANGUAGES and len(stem) >= PREFIX:
+            if language in COMPOUNDING and len(stem) >= PREFIX:
                 self._families[f"{language}:{stem[:PREFIX]}"].append(term)
         postings.append(slot)
 
     def _rebuild(self) -> None:
         living = [listed for listed in self._slots if listed is not None]
-        self._clear()
+        for kept in (self._slots, self._slot_of, self._postings, self._families, self._open_slots):
+            kept.clear()
         for listed in living:
             self._append(listed)
-
-    def _clear(self) -> None:
-        self._slots: list[Listed | None] = []
-        self._slot_of: dict[str, int] = {}
-        self._postings: dict[str, array[int]] = {}
-        self._families: dict[str, list[str]] = defaultdict(list)
-        self._day: date | None = None
-        self._open_slots: set[int] = set()
 
 
 def _terms(offering: Offering) -> Iterator[str]:

@@ -27,6 +27,9 @@ MAX_TEXT = 80
 WORDS_STRENGTH = 0.5
 """How far words count for a skill that an offering does not name."""
 
+LEAST_OF_BEST = 0.1
+"""What scores less than this share of the best one is no suggestion worth reading."""
+
 AGAIN = 0.8
 """Each further suggestion of one provider counts this much less, so that there is something to choose between."""
 
@@ -117,12 +120,13 @@ def diverse(by_provider: Mapping[str, Sequence[Scored]], most: int) -> Iterator[
         by_provider: Code → its offerings, the best first.
         most: How many at the most.
     """
+    least = LEAST_OF_BEST * max((group[0].score for group in by_provider.values()), default=0.0)
     taken = dict.fromkeys(by_provider, 0)
     for _ in range(most):
         heads = [
             (-group[taken[provider]].score * AGAIN ** taken[provider], group[taken[provider]].rank, provider)
             for provider, group in by_provider.items()
-            if taken[provider] < len(group)
+            if taken[provider] < len(group) and group[taken[provider]].score >= least
         ]
         if not heads:
             return

@@ -41,7 +41,9 @@ class Step:
 
     @property
     def load(self) -> int:
-        """How much of the client's time it takes while it lasts."""
+        """How much of the client's time it takes while it lasts; nothing where it can be done at any time."""
+        if self.offering.ends is None:
+            return 0
         return LOAD if self.offering.kind.is_degree else 1
 
 
