@@ -73,6 +73,12 @@ def test_the_receivers_people_hear_how_a_lost_race_ended_from_their_own_copy() -
     assert letters_to(decision) == ["seamk-1"]
 
 
+def test_a_guests_bare_answer_is_left_to_the_own_organisations_copy() -> None:
+    decision = decide(on, "event", "referral.cancelled", data={}, reads=reads(COACH), organisation="sedu")
+
+    assert decision.state is None
+
+
 def test_a_person_put_in_again_unchanged_is_not_written_again() -> None:
     person = Person(id="kunta-4", name="Aino", email="aino@example.fi")
 

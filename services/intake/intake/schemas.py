@@ -217,10 +217,10 @@ class PlanPublished(Reader):
 
 
 class ReferralAccepted(Reader):
-    """The own organisation's copy of ``referral.accepted``: to whom the client goes."""
+    """``referral.accepted``: only the own organisation's copy counts; a guest's own word may name neither side."""
 
-    sender = fields.String(required=True, validate=ORGANISATION)
-    receiver = fields.String(required=True, validate=ORGANISATION)
+    sender = fields.String(load_default=None, allow_none=True, validate=ORGANISATION)
+    receiver = fields.String(load_default=None, allow_none=True, validate=ORGANISATION)
 
 
 class LevelShown(Schema):

@@ -24,9 +24,9 @@ notifications = on.aggregate("notification", Notification, view=schemas.Notifica
 
 
 @people.command("keep-person", schemas.PersonBody, key=lambda message: message.path["id"])
-def keep_person(known: Person | None, message: Message, _reads: Reads) -> Decision[Person]:
+def keep_person(person: Person | None, message: Message, _reads: Reads) -> Decision[Person]:
     """An operator puts someone into the directory, or changes what it says of them."""
-    person = Person(
+    kept = Person(
         id=message.path["id"],
         name=message.data["name"],
         email=message.data["email"],
@@ -35,7 +35,7 @@ def keep_person(known: Person | None, message: Message, _reads: Reads) -> Decisi
         deputy=message.data["deputy"],
         active=message.data["active"],
     )
-    return Decision() if person == known else Decision(state=person)
+    return Decision() if kept == person else Decision(state=kept)
 
 
 def by_event(message: Message) -> str:
@@ -95,7 +95,8 @@ RECEIVER_HEARS_AGAIN = ("referral.rejected", "referral.completed", "referral.fai
 def tell_of_referral(_none: Notification | None, message: Message, reads: Reads) -> Decision[Notification]:
     """Whoever is responsible on this side of a referral hears of its step; a deputy where nobody answered."""
     referral = message.data
-    at_sender = message.own == referral["sender"]
+    # A guest's answer need not say the sender: it is who was answered.
+    at_sender = referral["sender"] in (None, message.own)
     if message.name not in _heard(at_sender=at_sender, own_copy=message.organisation == message.own):
         return Decision()
     staff = (referral["responsible"] or {}).get("sender" if at_sender else "receiver")

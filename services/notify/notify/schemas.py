@@ -27,10 +27,10 @@ class Responsible(Reader):
 
 
 class ReferralMoved(Reader):
-    """Any ``referral.*`` event, as far as a letter tells of it."""
+    """Any ``referral.*`` event, as far as a letter tells of it; a guest's answer may name neither side."""
 
-    sender = fields.String(required=True)
-    receiver = fields.String(required=True)
+    sender = fields.String(load_default=None, allow_none=True)
+    receiver = fields.String(load_default=None, allow_none=True)
     offering_names = fields.Dict(fields.String(), fields.String(), data_key="offeringNames", load_default=dict)
     responsible = fields.Nested(Responsible, load_default=dict)
     reason = fields.String(load_default=None, allow_none=True)
