@@ -14,6 +14,7 @@ from chassis.decision import ALL
 from chassis.reasons import Unacceptable
 
 READ_SECONDS = 0.3
+SUBJECT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +76,9 @@ def _seen(body: bytes, content_type: str | None, key: str) -> Seen:
         return Seen(name, f"{'':8}  {key}  [red]{error.reason}[/]")
     at = envelope.time.astimezone().strftime("%H:%M:%S")
     route = f"{envelope.organisation} → {envelope.destination}"
-    return Seen(name, f"{at}  {envelope.name:22} {route:26} {envelope.subject[:40]}")
+    return Seen(name, f"{at}  {envelope.name:22} {route:20} {_short(envelope.subject)}")
+
+
+def _short(subject: str) -> str:
+    """Enough of an id to follow it with the eye."""
+    return subject if len(subject) <= SUBJECT else f"{subject[: SUBJECT - 1]}…"

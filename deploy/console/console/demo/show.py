@@ -15,8 +15,6 @@ from console.tail import follow
 COUNTED = "offering."
 """Events that come by the hundred are counted in the picture, not listed."""
 
-SHOWN_SKILLS = 3
-
 
 class Show:
     """Prints the day; a silent one prints nothing."""
@@ -47,8 +45,8 @@ class Show:
                 journey["reference"],
                 journey["language"],
                 journey["goal"],
-                _some(journey["skills"]),
-                _some(journey["gaps"]),
+                str(len(journey["skills"])),
+                str(len(journey["gaps"])),
                 str(len(journey["suggestions"])),
                 "\n".join(_referral(referral) for referral in journey["referrals"]),
                 str(len(journey["mails"])),
@@ -94,11 +92,6 @@ class Witness:
             self.count[seen.name] += 1
             if not seen.name.startswith(COUNTED):
                 self._show.event(seen.line)
-
-
-def _some(labels: Sequence[str]) -> str:
-    shown = ", ".join(labels[:SHOWN_SKILLS])
-    return f"{shown} +{len(labels) - SHOWN_SKILLS}" if len(labels) > SHOWN_SKILLS else shown
 
 
 def _referral(referral: Mapping[str, Any]) -> str:
