@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import amqp
-import kombu
 import pymongo
 import pytest
+from process import Publisher
 
 from chassis import profile
 from chassis.amqp import UNREADABLE
@@ -98,23 +97,6 @@ def test_an_event_that_waited_in_the_own_exchange_does_not_overtake(workshop: Wo
     take(workshop, delivery(event("thing.made", {"amount": 4}, sequence=4), own=True))
 
     assert workshop.state("thing", "s-1").count == 5
-
-
-class Publisher:
-    """Publishes whatever properties it is given."""
-
-    def __init__(self, uri: str) -> None:
-        self._connection = kombu.Connection(uri)
-        self._channel: Any = self._connection.channel()
-        self._channel.confirm_select()
-
-    def send(self, *envelopes: Any, **properties: Any) -> None:
-        for envelope in envelopes:
-            message = amqp.Message(profile.compose(envelope), **{"content_type": profile.CONTENT_TYPE, **properties})
-            self._channel.basic_publish_confirm(message, EVENTS, envelope.routing_key)
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 @pytest.fixture

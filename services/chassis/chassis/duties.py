@@ -69,13 +69,14 @@ class Duties:
         self._running = False
         self._threads: list[eventlet.greenthread.GreenThread] = []
         self.relay_wake, self.effects_wake = Wake(), Wake()
+        self._timers_wake = Wake()
 
     def start(self) -> None:
         """Start the green threads."""
         self._running = True
         self._threads = [
             eventlet.spawn(self._loop, self._relay_step, self.relay_wake),
-            eventlet.spawn(self._loop, self._timers_step, Wake()),
+            eventlet.spawn(self._loop, self._timers_step, self._timers_wake),
             eventlet.spawn(self._loop, self._effects_step, self.effects_wake),
         ]
 
@@ -92,6 +93,7 @@ class Duties:
         """Send what can be sent, then stop and free the lease."""
         self._running = False
         self.committed()
+        self._timers_wake.up()
         with eventlet.Timeout(DRAIN_SECONDS, exception=False):
             for thread in self._threads:
                 thread.wait()

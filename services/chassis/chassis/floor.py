@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import eventlet
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
 READINGS = "reads"
 MEASURE_SECONDS = 1.0
+STALE_SECONDS = 5.0
+"""Seconds without an answer of the store after which it is taken for gone."""
+
+ANSWER_SECONDS = 30
+"""How long an operation waits for its answer; then its connection is given up and the operation is tried anew."""
+
 STORE_SECONDS = 5
 """How long a call waits for a store that is away before it says so."""
 
@@ -58,6 +65,7 @@ class Floor:
             tz_aware=True,
             serverSelectionTimeoutMS=STORE_SECONDS * 1000,
             connectTimeoutMS=STORE_SECONDS * 1000,
+            socketTimeoutMS=ANSWER_SECONDS * 1000,
             appname=f"{settings.organisation}.{service.name}",
         )
         self.home = self._build_home(settings)
@@ -75,11 +83,12 @@ class Floor:
         self._store = Weather("store")
         self.store_ready = False
         self._opened = False
+        self._seen = 0.0
         self.subscriber: Subscriber | None = None
         self.duties = self._build_duties()
 
     def open(self) -> None:
-        """Begin to follow the store, in green threads; a store that is away is waited for."""
+        """Begin to follow the store, in green threads; whatever is not there or fails is waited for."""
         eventlet.spawn(self._open)
 
     def is_behind(self) -> bool:
@@ -93,7 +102,9 @@ class Floor:
     def ready(self) -> dict[str, bool]:
         """What readiness depends on, each with whether it is there."""
         loaded = all(kept.loaded for kept in self.projections.values())
-        return {"store": self.store_ready, "projections": loaded, **self.duties.ready()}
+        # A store that hangs does not even fail.
+        seen = time.monotonic() - self._seen < STALE_SECONDS
+        return {"store": self.store_ready and seen, "projections": loaded, **self.duties.ready()}
 
     def broker_ready(self) -> bool:
         """Whether events can come."""
@@ -168,33 +179,46 @@ class Floor:
         return Duties(self.home, timers, effects, may_decide=self.may_decide)
 
     def _open(self) -> None:
-        while not self.store_ready:
-            try:
-                self.indexes()
-            except PyMongoError as error:
-                self._store.gone(error)
-                eventlet.sleep(RETRY_SECONDS)
-            else:
-                self.store_ready = True
-                self._store.back()
+        self._until_done(self.indexes)
+        self._seen_store()
         for kept in self.projections.values():
             eventlet.spawn(kept.follow)
-        self._service.on(self).opened()
+        self._until_done(self._service.on(self).opened)
         self._opened = True
         self.duties.start()
-        self._measure()
+        while True:
+            self._measure()
+            eventlet.sleep(MEASURE_SECONDS)
 
-    def _measure(self) -> None:
+    def _until_done(self, step: Callable[[], object]) -> None:
+        """Try until it succeeds: a service that cannot begin says why and is not ready, but it stays."""
         while True:
             try:
-                waiting = self._outbox.measure(self.home.clock.now())
-                self._behind = waiting > self.home.settings.outbox_limit
-                self.store_ready = True
-                self._store.back()
+                step()
             except PyMongoError as error:
-                self.store_ready = False
                 self._store.gone(error)
-            eventlet.sleep(MEASURE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - a service's own code
+                log.error("open.failed", step=step.__name__, error=error)
+            else:
+                return
+            eventlet.sleep(RETRY_SECONDS)
+
+    def _measure(self) -> None:
+        try:
+            waiting = self._outbox.measure(self.home.clock.now())
+        except PyMongoError as error:
+            self.store_ready = False
+            self._store.gone(error)
+        except Exception as error:  # noqa: BLE001 - a green thread that dies would leave it unready for ever
+            log.error("measure.failed", error=error)
+        else:
+            self._behind = waiting > self.home.settings.outbox_limit
+            self._seen_store()
+
+    def _seen_store(self) -> None:
+        self.store_ready = True
+        self._seen = time.monotonic()
+        self._store.back()
 
     def _committed(self, changes: Sequence[tuple[str, str, Any, int]]) -> None:
         for kept in self.projections.values():

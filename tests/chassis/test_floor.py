@@ -1,0 +1,67 @@
+"""The floor: what it opens with is tried until it succeeds, and what hangs or fails shows in its readiness."""
+
+from __future__ import annotations
+
+import pytest
+
+from chassis import floor as floors
+from chassis.testing_live import Workshop
+
+
+def test_what_fails_at_the_start_is_tried_again(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(floors, "RETRY_SECONDS", 0)
+    tries = []
+
+    def step() -> None:
+        tries.append(True)
+        if len(tries) < 3:
+            raise RuntimeError("a service's own code")
+
+    workshop.floor._until_done(step)
+
+    assert len(tries) == 3
+
+
+def test_commands_wait_until_what_decisions_read_is_loaded(workshop: Workshop) -> None:
+    floor = workshop.floor
+    floor._opened = True
+    before = floor.is_behind()
+
+    floor.projections["counts"].load()
+
+    assert (before, floor.is_behind()) == (True, False)
+
+
+def test_a_measurement_that_fails_ends_nothing(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_now: object) -> int:
+        raise RuntimeError("a programming error")
+
+    monkeypatch.setattr(workshop.floor._outbox, "measure", fail)
+
+    workshop.floor._measure()
+
+    assert workshop.floor.ready()["store"] is False
+
+
+def test_a_store_that_has_not_answered_for_long_is_not_ready(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.floor._measure()
+    before = workshop.floor.ready()["store"]
+
+    monkeypatch.setattr(floors, "STALE_SECONDS", -1)
+
+    assert (before, workshop.floor.ready()["store"]) == (True, False)
+
+
+def test_a_projection_that_fails_undoes_nothing_that_is_committed(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_id: str, _thing: object) -> int:
+        raise RuntimeError("a programming error")
+
+    monkeypatch.setattr(workshop.floor.projections["counts"], "_project", fail)
+
+    outcome = workshop.order("make", {"amount": 3})
+
+    assert (outcome.settled, outcome.created) == ("applied", True)

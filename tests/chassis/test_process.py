@@ -1,0 +1,113 @@
+"""A service process by itself: killed, stopped, started before its parts are there, and while they are away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import kombu
+import pytest
+from process import SERVICE, Publisher, client, counts, keyed, parked
+
+from chassis.testing_live import Place, Running, event, eventually, running
+from console.nodes.ports import free_port
+
+
+@pytest.fixture
+def publisher(thing_place: Place) -> Iterator[Publisher]:
+    made = Publisher(thing_place.amqp)
+    yield made
+    made.close()
+
+
+def test_killed_in_the_middle_nothing_is_lost_and_nothing_applied_twice(
+    thing_place: Place, publisher: Publisher
+) -> None:
+    events = [event("thing.made", {"amount": 1}, subject=f"s-{n % 20}", sequence=n + 1) for n in range(600)]
+
+    with running(SERVICE, thing_place) as first:
+        publisher.send(*events[:300])
+        os.kill(first.pid, signal.SIGKILL)
+    publisher.send(*events[300:])
+    with running(SERVICE, thing_place) as second:
+        publisher.send(*events[250:350])
+        eventually(lambda: sum(counts(second).values()) >= 600, seconds=40, what="all 600 events")
+
+        assert counts(second) == {f"s-{n}": 30 for n in range(20)}
+        assert parked(second) == {}
+
+
+def test_a_clean_stop_leaves_nothing_to_be_redelivered(thing_place: Place, publisher: Publisher) -> None:
+    with running(SERVICE, thing_place) as process:
+        publisher.send(*(event("thing.made", {"amount": 1}, subject=f"s-{n}") for n in range(300)))
+        eventually(lambda: len(counts(process)) > 0, what="the first batch")
+
+        assert process.stop() == 0
+
+    with kombu.Connection(thing_place.amqp) as connection:
+        channel: Any = connection.channel()
+        left: list[Any] = []
+        channel.basic_consume("kunta.test", callback=left.append, no_ack=True)
+        with contextlib.suppress(TimeoutError):
+            connection.drain_events(timeout=0.5)
+        assert [m for m in left if m.delivery_info["redelivered"]] == []
+
+
+def test_it_starts_without_broker_and_store_and_becomes_ready_when_they_come(thing_place: Place, store: Any) -> None:
+    store.stop()
+    try:
+        process = Running(SERVICE, thing_place, free_port())
+        process.start()
+        eventually(lambda: process.status("/health/live") == 200, what="live")
+        assert process.status("/health/ready") == 503
+        with client(process) as http:
+            answer = http.post("/v1/things", json={"amount": 1}, headers=keyed())
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    finally:
+        store.start()
+    process.wait_ready()
+    assert process.stop() == 0
+
+
+def test_the_store_going_away_pauses_and_parks_nothing(thing_place: Place, publisher: Publisher, store: Any) -> None:
+    with running(SERVICE, thing_place) as service:
+        store.stop()
+        publisher.send(event("thing.made", {"amount": 2}))
+        eventually(lambda: service.status("/health/ready") == 503, what="not ready")
+
+        store.start()
+
+        eventually(lambda: counts(service) == {"s-1": 2}, seconds=30, what="the event that waited")
+        assert parked(service) == {}
+
+
+def test_missing_settings_are_all_named_at_once_and_end_it_with_2(thing_place: Place) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": thing_place.more["PYTHONPATH"],
+        "VIISIKKO_PREFETCH": "many",
+    }
+    command = [sys.executable, "-W", "ignore", "-m", "chassis.run", SERVICE]
+
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 2
+    for name in ("VIISIKKO_ORGANISATION", "VIISIKKO_AMQP_URI", "VIISIKKO_MONGO_URI", "VIISIKKO_PREFETCH"):
+        assert name in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_store_that_hangs_makes_it_unready_until_it_answers(thing_place: Place, store: Any) -> None:
+    with running(SERVICE, thing_place) as service:
+        os.kill(store.pid, signal.SIGSTOP)
+        try:
+            eventually(lambda: service.status("/health/ready") == 503, seconds=15, what="not ready")
+        finally:
+            os.kill(store.pid, signal.SIGCONT)
+
+        eventually(service.is_ready, what="ready")
