@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from chassis.testing_live import Place, Workshop
 
 sys.path.insert(0, str(Path(__file__).parent))
