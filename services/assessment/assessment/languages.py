@@ -19,7 +19,7 @@ LANGUAGES = ("fi", "sv", "en")
 WORD = re.compile(r"[\w\u0300-\u036f]+(?:[-'’][\w\u0300-\u036f]+)*[+#]*")
 """A word, with the marks that decomposed letters carry; the sign after C++ and C# belongs to the name."""
 
-SHORTEST_ROOT = 3
+SHORTEST_ROOT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ RULES = {
             "jossa jonka joka "
             "jotka mitä mikä missä siellä täällä kotona kokemusta kokemus parhaillaan aikaisemmin "
             "aiemmin ennen "
+            "pitkään tulen tulin tulla menen käyn kävin hieman jotenkin "
             "työskennellyt työskentelin työskentelen toiminut toimin toimin tehnyt tein teen tehdä teki"
         ),
         weak=_words(
@@ -104,10 +105,11 @@ RULES = {
             "kieli: kieltä kielen "
             "kieliä kielet; ihminen: ihmisiä ihmisten; mies: miehiä; myydä: myynyt myyn myin; viedä: "
             "vienyt vien; "
-            "lypsää: lypsän lypsin; ajaa: ajoin ajan ajoi; hoitaa: hoidan hoidin hoidimme; keittää: keitin; "
+            "lypsää: lypsän lypsin; ajaa: ajoin ajan ajoi; auttaa: autoin autan autoimme; "
+            "=python: python pythonia pythonilla; hoitaa: hoidan hoidin hoidimme; keittää: keitin; "
             "ruoka: ruoan ruuan ruokia ruokaa ruoat ruuat"
         ),
-        derived=re.compile(r"(?:(?<=[aeiouyäö])[uy]s|(?<=[aeioäö])s|mis|min|j|(?<=oi)nt|(?<=oi)d)$"),
+        derived=re.compile(r"(?:(?<=[aeiouyäö])[uy]s|(?<=[aeioäö])s|mis|min|(?<=[aeiouyäö])j|(?<=oi)nt|(?<=oi)d)$"),
     ),
     "sv": Rules(
         stop=_words(
@@ -131,7 +133,7 @@ RULES = {
         affirms=_words("jag har kan"),
         also=_words("också även dessutom"),
         irregular=_forms(
-            "köra: kört körde kör; sälja: sålt sålde säljer; sköta: skött skötte sköter; göra: gjort "
+            "ta: tagit tog tar; läsa: läst läste läser; köra: kört körde kör; sälja: sålt sålde säljer; sköta: skött skötte sköter; göra: gjort "
             "gjorde gör; "
             "barn: barnen barnet barns; ko: kor korna; skriva: skrev skrivit; laga: lagat lagade; "
             "bygga: byggt; "
