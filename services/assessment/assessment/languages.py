@@ -67,21 +67,16 @@ RULES = {
     "fi": Rules(
         stop=_words(
             "minä mä sinä hän se me te he ne tämä tuo nämä nuo minun mun minulla mulla minulle minut "
-            "mut sen sitä siitä "
-            "on olen oon olin ollut olla ovat oli olemme olisi osaan osaa osaat osaamme osannut "
-            "haluan haluaisin halua "
-            "voin voi voisin pystyn pidän pidin tykkään myös vielä nyt sitten kun koska että jotta "
-            "jos niin kuin kanssa "
-            "hyvin paljon vähän melko aika todella erittäin joskus usein aina monta monen vuotta "
-            "vuoden vuosi vuosia "
-            "kuukautta päivää lisäksi noin yli ja sekä tai eli mutta vaan sekä myös jo kaikki kaikkea "
-            "muun muita muuta "
-            "esimerkiksi ensin kolme kaksi neljä viisi kymmenen itse oman omat omaa jotain jonkin "
-            "jossa jonka joka "
-            "jotka mitä mikä missä siellä täällä kotona kokemusta kokemus parhaillaan aikaisemmin "
-            "aiemmin ennen "
-            "pitkään tulen tulin tulla menen käyn kävin hieman jotenkin "
-            "työskennellyt työskentelin työskentelen toiminut toimin toimin tehnyt tein teen tehdä teki"
+            "mut sen sitä siitä on olen oon olin ollut olla ovat oli olemme olisi osaan osaa osaat "
+            "osaamme osannut haluan haluaisin halua voin voi voisin pystyn pidän pidin tykkään myös "
+            "vielä nyt sitten kun koska että jotta jos niin kuin kanssa hyvin paljon vähän melko aika "
+            "todella erittäin joskus usein aina monta monen vuotta vuoden vuosi vuosia kuukautta "
+            "päivää lisäksi noin yli ja sekä tai eli mutta vaan sekä myös jo kaikki kaikkea muun "
+            "muita muuta esimerkiksi ensin kolme kaksi neljä viisi kymmenen itse oman omat omaa "
+            "jotain jonkin jossa jonka joka jotka mitä mikä missä siellä täällä kotona kokemusta "
+            "kokemus parhaillaan aikaisemmin aiemmin ennen pitkään tulen tulin tulla menen käyn kävin "
+            "hieman jotenkin työskennellyt työskentelin työskentelen toiminut toimin toimin tehnyt "
+            "tein teen tehdä teki"
         ),
         weak=_words(
             "työ taido taito osaamin tekniik menetelm ala hom käyt käyttä suorit teht toimi noudat "
@@ -100,28 +95,22 @@ RULES = {
         also=_words("myös"),
         irregular=_forms(
             "lapsi: lapset lapsia lasten lapsille lapsien lapsen lapsilla lapsista; työ: töitä töissä "
-            "töiden töihin töistä "
-            "työt; tehdä: tehnyt teen teki tein tehneet; nähdä: nähnyt näen; vanhus: vanhusten; "
-            "kieli: kieltä kielen "
-            "kieliä kielet; ihminen: ihmisiä ihmisten; mies: miehiä; myydä: myynyt myyn myin; viedä: "
-            "vienyt vien; "
-            "lypsää: lypsän lypsin; ajaa: ajoin ajan ajoi; auttaa: autoin autan autoimme; "
-            "=python: python pythonia pythonilla; hoitaa: hoidan hoidin hoidimme; keittää: keitin; "
-            "ruoka: ruoan ruuan ruokia ruokaa ruoat ruuat"
+            "töiden töihin töistä työt; tehdä: tehnyt teen teki tein tehneet; nähdä: nähnyt näen; "
+            "vanhus: vanhusten; kieli: kieltä kielen kieliä kielet; ihminen: ihmisiä ihmisten; mies: "
+            "miehiä; myydä: myynyt myyn myin; viedä: vienyt vien; lypsää: lypsän lypsin; ajaa: ajoin "
+            "ajan ajoi; auttaa: autoin autan autoimme; =python: python pythonia pythonilla; hoitaa: "
+            "hoidan hoidin hoidimme; keittää: keitin; ruoka: ruoan ruuan ruokia ruokaa ruoat ruuat"
         ),
         derived=re.compile(r"(?:(?<=[aeiouyäö])[uy]s|(?<=[aeioäö])s|mis|min|(?<=[aeiouyäö])j|(?<=oi)nt|(?<=oi)d)$"),
     ),
     "sv": Rules(
         stop=_words(
             "jag du han hon den det vi ni de en ett och att i på av för med till från om som är var "
-            "varit vara har hade "
-            "haft kan kunde kunnat vill skulle ska också även mycket lite lita bra år månader dagar "
-            "mitt min mina mig "
-            "där här när då så men eller flera många några något sedan hos över under vid efter innan "
-            "alltid ofta ibland "
-            "tycker gillar erfarenhet jobbat jobbar jobbade arbetat arbetar arbetade tidigare olika "
-            "samt dessutom "
-            "tre två fyra fem tio själv egen eget egna"
+            "varit vara har hade haft kan kunde kunnat vill skulle ska också även mycket lite lita "
+            "bra år månader dagar mitt min mina mig där här när då så men eller flera många några "
+            "något sedan hos över under vid efter innan alltid ofta ibland tycker gillar erfarenhet "
+            "jobbat jobbar jobbade arbetat arbetar arbetade tidigare olika samt dessutom tre två fyra "
+            "fem tio själv egen eget egna"
         ),
         weak=_words("arbet jobb kunskap färd teknik metod gör använd hanter utför"),
         no=_words("inte ej aldrig ingen inga inget icke knappast varken"),
@@ -133,31 +122,27 @@ RULES = {
         affirms=_words("jag har kan"),
         also=_words("också även dessutom"),
         irregular=_forms(
-            "ta: tagit tog tar; läsa: läst läste läser; köra: kört körde kör; sälja: sålt sålde säljer; sköta: skött skötte sköter; göra: gjort "
-            "gjorde gör; "
-            "barn: barnen barnet barns; ko: kor korna; skriva: skrev skrivit; laga: lagat lagade; "
-            "bygga: byggt; "
-            "sitta: suttit satt sitter; =lager: lager lagret lagers; =lag: lag laget lagen; mjölka: "
-            "mjölkat mjölkade"
+            "ta: tagit tog tar; läsa: läst läste läser; köra: kört körde kör; sälja: sålt sålde "
+            "säljer; sköta: skött skötte sköter; göra: gjort gjorde gör; barn: barnen barnet barns; "
+            "ko: kor korna; skriva: skrev skrivit; laga: lagat lagade; bygga: byggt; sitta: suttit "
+            "satt sitter; =lager: lager lagret lagers; =lag: lag laget lagen; mjölka: mjölkat "
+            "mjölkade"
         ),
         derived=re.compile(r"(?:ning|ningen|and|ar|else|nings)$"),
     ),
     "en": Rules(
         stop=_words(
             "i me my mine you he she it we they the a an and or of in on at to for from by with about "
-            "as is am are was "
-            "were be been being have has had do does did done can could will would should may also "
-            "very much many some "
-            "any more most this that these those there here when where who which while than then so "
-            "but if because "
-            "years year months days well good really often always sometimes experience like love want "
-            "worked working "
-            "work works job jobs used using use other others own different both all too etc ago since since"
+            "as is am are was were be been being have has had do does did done can could will would "
+            "should may also very much many some any more most this that these those there here when "
+            "where who which while than then so but if because years year months days well good "
+            "really often always sometimes experience like love want worked working work works job "
+            "jobs used using use other others own different both all too etc ago since since"
         ),
         weak=_words("skill techniqu method perform manag use make handl oper maintain"),
         no=_words(
             "not never no cannot can't don't doesn't didn't haven't hasn't hadn't isn't wasn't aren't "
-            "weren't won't "
+            "weren't won't"
                   "couldn't wouldn't neither nor hardly cant dont didnt havent none"),
         without=_words("without"),
         only=_words("only just merely"),
@@ -167,9 +152,9 @@ RULES = {
         affirms=_words("i i've i'm i'd have can am"),
         also=_words("also"),
         irregular=_forms(
-            "drive: drove driven; teach: taught; child: children; build: built; sell: sold; take: took taken; "
-            "make: made; write: wrote written; lead: led; feed: fed; keep: kept; give: gave given; "
-            "milk: milked; sew: sewn; grow: grew grown; speak: spoke spoken"
+            "drive: drove driven; teach: taught; child: children; build: built; sell: sold; take: "
+            "took taken; make: made; write: wrote written; lead: led; feed: fed; keep: kept; give: "
+            "gave given; milk: milked; sew: sewn; grow: grew grown; speak: spoke spoken"
         ),
         derived=re.compile(r"(?:er|ing)$"),
     ),
