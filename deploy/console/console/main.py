@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Runs, feeds and watches a network. Begin with `viisikko demo`, or `viisikko up` and `viisikko status`.",
 )
@@ -367,4 +368,11 @@ def _told() -> Iterator[None]:
         raise typer.Exit(130) from None
     except (RuntimeError, ValueError, OSError, ExceptionGroup, httpx.HTTPError) as error:
         err.print(f"[bold red]viisikko:[/] {error}", highlight=False)
+        raise typer.Exit(FAILED) from None
+    except Exception as error:
+        from chassis.logs import kind_of
+
+        if os.environ.get("VIISIKKO_DEBUG"):
+            raise
+        err.print(f"[bold red]viisikko failed:[/] {kind_of(error)}; VIISIKKO_DEBUG=1 shows where it came from")
         raise typer.Exit(FAILED) from None

@@ -12,7 +12,7 @@ from catalogue import adapters
 from catalogue.adapters.drafts import Unreadable
 from catalogue.events import OfferingChanged, OfferingPublished, OfferingWithdrawn
 from catalogue.imports import Comparison, Known, Verb
-from catalogue.schemas import offering_of
+from catalogue.schemas import OfferingRead
 from chassis.decision import ALL, Classification
 from console.reach import Reach
 
@@ -98,8 +98,9 @@ def _as_guest(reach: Reach, organisation: str, paths: list[Path], form: str) -> 
 
 
 def _known(lines: Iterable[dict[str, Any]]) -> Iterable[tuple[str, Known]]:
+    reader = OfferingRead()
     for line in lines:
-        yield line["subject"], Known.of(offering_of(line["data"]))
+        yield line["subject"], Known.of(reader.load(line["data"]))
 
 
 def _gone(organisation: str) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class Region:
     def _start(self) -> None:
         self._passwords = self.folder.make(self.network)
         content = definitions.build(self.network, reads(), passwords=self._passwords)
-        self.broker = RabbitNode(self.folder.path / "broker", definitions=content)
+        self.broker = RabbitNode(self.folder.path / "broker", definitions=content, statistics_seconds=1)
         self._say("broker, store and mail")
         for node in (self.store, self.mail, self.broker):
             self._nodes.add(node.stop)

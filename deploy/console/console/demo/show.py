@@ -38,7 +38,7 @@ class Show:
     def journeys(self, journeys: Sequence[Mapping[str, Any]]) -> None:
         """Every client's journey."""
         table = Table(
-            "client", "language", "goal", "skills", "gaps", "suggested", "referrals", "mails", show_lines=True
+            "client", "language", "goal", "skills", "gaps", "suggested", "referrals", "mails"
         )
         for journey in journeys:
             table.add_row(
@@ -55,7 +55,7 @@ class Show:
 
     def last(self, text: str) -> None:
         """The last words."""
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
 
 class Witness:
