@@ -73,9 +73,11 @@ def test_a_service_runs_as_nobody_with_nothing_to_write(code: str, service: str)
 
 
 def test_no_password_stands_in_it() -> None:
-    text = (ROOT / "docker-compose.yml").read_text().lower()
+    text = "\n".join(
+        line for line in (ROOT / "docker-compose.yml").read_text().lower().splitlines() if not line.startswith("#")
+    )
 
-    assert "password:" not in text
+    assert "password" not in text
     assert "guest" not in text
 
 

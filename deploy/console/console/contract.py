@@ -12,7 +12,7 @@ from typing import Any
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from marshmallow import Schema
+from marshmallow import Schema, fields
 
 from chassis.decision import Classification, Contract
 from chassis.topology import EVENTS
@@ -227,9 +227,20 @@ def _data_schema(schema_class: type[Schema]) -> dict[str, Any]:
     # Without a name a nested schema is written where it is used, so that each file stands alone.
     plugin = MarshmallowPlugin(schema_name_resolver=lambda _schema: "")
     APISpec("x", "1", "3.1.0", plugins=[plugin])
+    plugin.converter.add_attribute_function(_decimal)  # type: ignore[union-attr]
     converted: dict[str, Any] = plugin.converter.schema2jsonschema(schema_class())  # type: ignore[union-attr]
     # An older reader must take a newer event, so that further members are always allowed.
     return {**_plain(converted), "additionalProperties": True}
+
+
+def _decimal(_converter: Any, field: Any, ret: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """An amount travels as a text, since a number would lose its cents; readers take a number as well."""
+    if not isinstance(field, fields.Decimal):
+        return {}
+    for bound in ("minimum", "maximum"):
+        ret.pop(bound, None)
+    nullable = ["null"] if field.allow_none else []
+    return {"type": ["string", *([] if field.as_string else ["number"]), *nullable]}
 
 
 def _plain(value: Any) -> Any:

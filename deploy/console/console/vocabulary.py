@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from assessment.adapters import esco
 from console.api import Api
 
-PAGE_LINES = 2000
+PAGE_BYTES = 1024 * 1024
 
 
 def upload(api: Api, folder: Path, progress: Callable[[int], None]) -> dict[str, Any]:
@@ -22,24 +21,13 @@ def upload(api: Api, folder: Path, progress: Callable[[int], None]) -> dict[str,
         progress: Told how many records were sent.
 
     Raises:
+        NotEsco: The folder is not in ESCO's form.
         Refused: The service answered with a problem.
     """
     sent = 0
     answer: dict[str, Any] = {}
-    for page in _pages(esco.records(folder)):
-        body = b"".join(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in page)
-        answer = api.upload("/v1/vocabulary", body, content_type="application/x-ndjson").json()
-        sent += len(page)
+    for page in esco.pages(esco.records(folder), most_bytes=PAGE_BYTES):
+        answer = api.upload("/v1/vocabulary", page, content_type="application/x-ndjson").json()
+        sent += page.count(b"\n")
         progress(sent)
     return answer
-
-
-def _pages(records: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    page: list[dict[str, Any]] = []
-    for record in records:
-        page.append(record)
-        if len(page) == PAGE_LINES:
-            yield page
-            page = []
-    if page:
-        yield page
