@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from examples import AT, WELDING, index, offering, reads, wire
+from catalogue_examples import AT, WELDING, index, offering, reads, wire
 from marshmallow import ValidationError
 
+from catalogue import events
 from catalogue.domain import Kept, NotTheProvider, OfferingUnknown, fresh_from
 from catalogue.handlers import on
 from catalogue.plans import NotTheAssessor, PlanUnknown
@@ -41,6 +42,15 @@ def plan_said(**fields: Any) -> dict[str, Any]:
         "planVersion": 2,
         "coach": "kunta-1",
     } | fields
+
+
+@pytest.mark.parametrize("schema", [events.OfferingPublished, events.OfferingChanged, events.OfferingWithdrawn])
+def test_the_recorded_examples_are_offerings(schema: Any) -> None:
+    example = schema.contract.example
+
+    loaded = OfferingRead().load(example)
+
+    assert schema().dump(loaded) == example
 
 
 @pytest.mark.parametrize("name", ["offering.published", "offering.changed"])

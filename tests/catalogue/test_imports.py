@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from examples import AT, offering
+from catalogue_examples import AT, offering
 
 from catalogue.domain import FRESH_DAYS, RENEW_DAYS, Offering, fresh_from
 from catalogue.imports import Comparison, Draft, Gone, Item, Known, Refusal, Verb, changes
@@ -115,6 +115,17 @@ def test_the_report_counts_every_row() -> None:
         "withheld": 0,
         "refused": [{"row": 4, "field": "Nimi", "rule": "name-required", "message": "needs a name"}],
     }
+
+
+def test_a_change_that_could_not_be_made_is_reported_as_refused() -> None:
+    comparison = Comparison(known={})
+    (change,) = comparison.changes([draft("a", row=5)])
+
+    comparison.refuse(change, "schema", "breaks the schema")
+
+    report = comparison.report(dict.fromkeys(Verb, 0))
+    assert report["unchanged"] == 0
+    assert [(r["row"], r["rule"]) for r in report["refused"]] == [(5, "schema")]
 
 
 def test_freshness_is_no_part_of_the_fingerprint() -> None:

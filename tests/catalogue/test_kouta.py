@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import AT
+from catalogue_examples import AT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from examples import SKILL, TODAY, WELDING, gap, index, offering, plan
+from catalogue_examples import SKILL, TODAY, WELDING, gap, index, offering, plan
 
 from catalogue import events
 from catalogue.domain import Enrolment, Kind, Mode, Offering, Place, Time

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import AT, WELDING
+from catalogue_examples import AT, WELDING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from examples import SKILL, TODAY, gap, index, offering, plan
+from catalogue_examples import SKILL, TODAY, gap, index, offering, plan
 
 from catalogue.domain import Enrolment, Kind, Offering
 from catalogue.matching import match

@@ -13,7 +13,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from examples import AT, WELDING
+from catalogue_examples import AT, WELDING
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

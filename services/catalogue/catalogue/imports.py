@@ -135,6 +135,7 @@ class Comparison:
 
     def refuse(self, change: Change, rule: str, message: str) -> None:
         """Report a change that could not be made after all."""
+        self.kept -= change.offering is not None
         self.refused.append(Refusal(change.row, None, rule, message, change.id))
 
     def report(self, counts: Mapping[Verb, int]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ SPARE_SLOTS = 1000
 """Dead slots that are not worth a rebuild."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Listed:
     """One offering in the index.
 
@@ -42,13 +42,11 @@ class Listed:
         id: Its id.
         offering: The offering without its long texts.
         known: What an import compares.
-        terms: Skills, and stems under their language.
     """
 
     id: str
     offering: Offering
     known: Known
-    terms: tuple[str, ...]
 
 
 class OfferingIndex:
@@ -67,7 +65,7 @@ class OfferingIndex:
         """Keep an offering, instead of the one that the id had."""
         self.remove(identifier)
         light = replace(offering, description={}, keywords={})
-        self._append(Listed(identifier, light, Known.of(offering), tuple(dict.fromkeys(_terms(offering)))))
+        self._append(Listed(identifier, light, Known.of(offering)), dict.fromkeys(_terms(offering)))
 
     def remove(self, identifier: str) -> None:
         """Forget an offering; one that is not there is no error."""
@@ -102,7 +100,7 @@ class OfferingIndex:
         return self._ids(self._open(today).intersection(self._postings.get(skill, ())))
 
     def open_by_words(self, text: str, language: str, today: date) -> list[tuple[str, float]]:
-        """Ids of open offerings that hold at least three quarters of a text's words, each with the share that they hold."""
+        """Ids of open offerings that hold three quarters or more of a text's words, each with the share it holds."""
         wanted = sorted((self._holding(stem, language) for stem in stems(text, language)), key=len)
         needed = math.ceil(len(wanted) * NEEDED_SHARE)
         if needed == len(wanted):
@@ -139,13 +137,13 @@ class OfferingIndex:
             raise KeyError(slot)
         return listed.id
 
-    def _append(self, listed: Listed) -> None:
+    def _append(self, listed: Listed, terms: Iterable[str]) -> None:
         slot = len(self._slots)
         self._slots.append(listed)
         self._slot_of[listed.id] = slot
         if self._day is not None and listed.offering.is_open(self._day):
             self._open_slots.add(slot)
-        for term in listed.terms:
+        for term in terms:
             self._add(term, slot)
 
     def _add(self, term: str, slot: int) -> None:
@@ -158,11 +156,16 @@ class OfferingIndex:
         postings.append(slot)
 
     def _rebuild(self) -> None:
-        living = [listed for listed in self._slots if listed is not None]
-        for kept in (self._slots, self._slot_of, self._postings, self._families, self._open_slots):
-            kept.clear()
-        for listed in living:
-            self._append(listed)
+        """Let the living move together, and forget what only the dead had."""
+        moved = {old: new for new, old in enumerate(slot for slot, one in enumerate(self._slots) if one is not None)}
+        self._slots = [one for one in self._slots if one is not None]
+        self._slot_of = {identifier: moved[slot] for identifier, slot in self._slot_of.items()}
+        self._open_slots = {moved[slot] for slot in self._open_slots}
+        old_postings, self._postings, self._families = self._postings, {}, defaultdict(list)
+        for term, postings in old_postings.items():
+            for slot in postings:
+                if slot in moved:
+                    self._add(term, moved[slot])
 
 
 def _terms(offering: Offering) -> Iterator[str]:

@@ -33,7 +33,7 @@ LEAST_OF_BEST = 0.1
 AGAIN = 0.8
 """Each further suggestion of one provider counts this much less, so that there is something to choose between."""
 
-KEPT = 40
+KEPT = 20
 """Offerings of each provider that suggestions and a path are made from."""
 
 

@@ -50,7 +50,7 @@ class Catalogue(Service):
         while page := list(islice(changes, PAGE)):
             outcomes = self.apply([self._order(change, request) for change in page])
             for change, outcome in zip(page, outcomes, strict=True):
-                if _settled(change, outcome, comparison):
+                if _made(change, outcome, comparison):
                     counts[change.verb] += 1
         return comparison.report(counts)
 
@@ -100,10 +100,10 @@ class Catalogue(Service):
             }
 
 
-def _settled(change: Change, outcome: Outcome, comparison: Comparison) -> bool:
+def _made(change: Change, outcome: Outcome, comparison: Comparison) -> bool:
     """Whether a change was made; what the rules refuse after all is reported with the other refusals."""
     if outcome.settled is Settled.REFUSED:
         rule = outcome.refusal.rule if outcome.refusal else "schema"
         text = str(outcome.refusal) if outcome.refusal else "breaks the schema of an offering"
         comparison.refuse(change, rule, text)
-    return outcome.settled is not Settled.REFUSED
+    return outcome.settled is Settled.APPLIED
