@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import kombu
 import pytest
 from amqp.exceptions import AccessRefused, ResourceLocked
@@ -75,18 +76,18 @@ def test_what_is_sealed_for_an_organisation_is_opened_by_it(uris: dict[str, str]
 
 
 @pytest.mark.parametrize(
-    ("key", "why"),
+    "key",
     [
-        ("referral.accepted.seamk.kunta", "another's name"),
-        ("referral.accepted.kunta.sedu", "another's name, to itself"),
-        ("referral.requested.sedu.seamk", "an organisation that it may not address"),
-        ("referral.requested.sedu", "a key of three words"),
-        ("referral.requested.sedu.kunta.x", "a key of five words"),
-        ("Referral.requested.sedu.kunta", "capitals"),
+        pytest.param("referral.accepted.seamk.kunta", id="another's name"),
+        pytest.param("referral.accepted.kunta.sedu", id="another's name, to itself"),
+        pytest.param("referral.requested.sedu.seamk", id="an organisation that it may not address"),
+        pytest.param("referral.requested.sedu", id="a key of three words"),
+        pytest.param("referral.requested.sedu.kunta.x", id="a key of five words"),
+        pytest.param("Referral.requested.sedu.kunta", id="capitals"),
     ],
 )
 def test_nobody_publishes_beyond_their_own_name_and_destinations(
-    uris: dict[str, str], folder: Folder, key: str, why: str
+    uris: dict[str, str], folder: Folder, key: str
 ) -> None:
     with partner("sedu", uris, folder) as school, pytest.raises(NotAllowed):
         school.publish_raw(b"{}", key)
@@ -147,8 +148,6 @@ def test_nobody_declares_or_deletes_what_is_the_networks(uris: dict[str, str]) -
 def test_there_is_no_guest_user_and_no_view_of_others_in_the_management(
     broker: RabbitNode, uris: dict[str, str]
 ) -> None:
-    import httpx
-
     password = uris["sedu"].split(":")[2].split("@")[0]
     guest = httpx.get(f"{broker.management}/api/queues", auth=("guest", "guest"))
     member = httpx.get(f"{broker.management}/api/queues", auth=("sedu", password))
@@ -156,7 +155,8 @@ def test_there_is_no_guest_user_and_no_view_of_others_in_the_management(
     assert (guest.status_code, member.status_code) == (401, 401)
 
 
-def test_secrets_are_readable_by_their_owner_only(uris: dict[str, str], folder: Folder) -> None:
+@pytest.mark.usefixtures("uris")
+def test_secrets_are_readable_by_their_owner_only(folder: Folder) -> None:
     files = [path for path in folder.of("kunta").iterdir() if path.is_file()]
 
     assert {path.name for path in files} >= {"keys.json", "reference.key", "ids.key", "tokens.json", "credentials.json"}

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from chassis.testing_live import eventually
 
 ROOT = Path(__file__).parent.parent.parent
 VIISIKKO = str(Path(sys.executable).with_name("viisikko"))
-STATUSES = {
-    "requested", "accepted", "rejected", "cancelled", "in-progress", "on-hold", "completed", "failed", "entered-in-error",
-}  # fmt: skip
+STATUSES = {"requested", "accepted", "rejected", "cancelled", "in-progress", "on-hold", "completed", "failed"}
 
 
 def left_running(folder: Path) -> list[str]:

@@ -66,7 +66,8 @@ def up(network: NetworkOption = DEFAULT_NETWORK, folder: FolderOption = DEFAULT_
         _wait_for_start(kept, _spawn(network, folder), folder / "supervisor.log")
         _show_status(kept)
         out.print(
-            "\nNext: [bold]viisikko catalogue import -o seamk FILE[/], [bold]viisikko tail[/]; stop with [bold]viisikko down[/]."
+            "\nNext: [bold]viisikko catalogue import -o seamk FILE[/], [bold]viisikko tail[/]; "
+            "stop with [bold]viisikko down[/]."
         )
 
 
@@ -268,7 +269,7 @@ def import_vocabulary(
 def build_contract(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file is not fresh.")] = False,
 ) -> None:
-    """Write what is generated below deploy/: the contract for partners, the broker's definitions, the scrape settings."""
+    """Write what is generated below deploy/: the contract, the broker's definitions, the scrape settings."""
     with _told():
         from console.generated import build
 

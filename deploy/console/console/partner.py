@@ -64,7 +64,7 @@ class Partner:
         """Close the connection."""
         self._connection.close()
 
-    def publish(
+    def publish(  # noqa: PLR0913 - an envelope is made of these
         self,
         name: str,
         subject: str,

@@ -319,7 +319,7 @@ class Aggregate:
         """React to how an effect of this aggregate went: ``message.data``, or ``message.failed``."""
         return self._register("result", name, None, by_subject, own, 1)
 
-    def _register(  # noqa: PLR0913 - private, and each argument is a field of Handler
+    def _register(  # noqa: PLR0913, PLR0917 - private, and each argument is a field of Handler
         self, kind: str, name: str, schema: type | None, key: Key, said_by: SaidBy, version: int
     ) -> Callable[[Decide], Decide]:
         def register(decide: Decide) -> Decide:

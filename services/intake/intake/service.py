@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from werkzeug.wrappers import Response
@@ -82,10 +82,9 @@ class Intake(Service):
         ]
 
     @get("/v1/clients/{id}/reads", roles={"coach"})
-    def show_readings(self, request: Request) -> list[Mapping[str, Any]]:
+    def show_readings(self, request: Request) -> Sequence[Mapping[str, Any]]:
         """Who has read the person's data, when and why; the client may see this list."""
-        found: list[Mapping[str, Any]] = self.floor.readings(request.path["id"])
-        return found
+        return self.floor.readings(request.path["id"])
 
     def _client(self, client: str) -> Client:
         found: Client | None = self.state("client", client)

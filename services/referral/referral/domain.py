@@ -315,7 +315,7 @@ class Referral:
     note: str | None = None
     rerouted_to: str | None = None
     next: Suggestion | None = None
-    contact: Contact | None = personal(default=None)
+    contact: Contact | None = personal(default=None)  # noqa: RUF009 - makes a field, as dataclasses.field does
 
     def party(self, organisation: str) -> Party:
         """Which side an organisation is.

@@ -37,9 +37,7 @@ class Show:
 
     def journeys(self, journeys: Sequence[Mapping[str, Any]]) -> None:
         """Every client's journey."""
-        table = Table(
-            "client", "language", "goal", "skills", "gaps", "suggested", "referrals", "mails"
-        )
+        table = Table("client", "language", "goal", "skills", "gaps", "suggested", "referrals", "mails")
         for journey in journeys:
             table.add_row(
                 journey["reference"],
