@@ -131,20 +131,29 @@ class Duties:
     def _loop(self, step: Callable[[], float], wake: Wake) -> None:
         while self._running:
             try:
-                wait = step()
-                self._store.back()
-            except (PyMongoError, StoreAway) as error:
-                self._store.gone(error)
-                wait = RETRY_SECONDS
-            except BROKER_ERRORS as error:
-                self._relay.weather.gone(error)
-                wait = RETRY_SECONDS
-            # A green thread that dies would end the container, and a time limit is no Exception (trap 4).
-            except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - see above
+                self._turn(step, wake)
+            # A time limit is no Exception, and one that an adapter leaves behind may strike while this waits.
+            except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - a dead thread would end the duty (trap 4)
                 log.error("duty.failed", duty=step.__name__, error=error)
-                wait = RETRY_SECONDS
-            # A leader must renew its lease in time, however long the step wants to wait.
-            if wait:
-                wake.wait(min(wait, LEASE_SECONDS / 3))
-            else:
-                eventlet.sleep(0)
+
+    def _turn(self, step: Callable[[], float], wake: Wake) -> None:
+        wait = self._stepped(step)
+        # A leader must renew its lease in time, however long the step wants to wait.
+        if wait:
+            wake.wait(min(wait, LEASE_SECONDS / 3))
+        else:
+            eventlet.sleep(0)
+
+    def _stepped(self, step: Callable[[], float]) -> float:
+        try:
+            wait = step()
+            self._store.back()
+        except (PyMongoError, StoreAway) as error:
+            self._store.gone(error)
+        except BROKER_ERRORS as error:
+            self._relay.weather.gone(error)
+        except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - see _loop
+            log.error("duty.failed", duty=step.__name__, error=error)
+        else:
+            return wait
+        return RETRY_SECONDS

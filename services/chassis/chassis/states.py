@@ -44,7 +44,8 @@ def personal_fields(state: type) -> frozenset[str]:
 
 def holds_personal(state: Any) -> bool:
     """Whether a state holds anything that is stored encrypted."""
-    return any(getattr(state, name, None) is not None for name in personal_fields(type(state)))
+    kind: type = type(state)
+    return any(getattr(state, name, None) is not None for name in personal_fields(kind))
 
 
 def dump(state: Any, cipher: FieldCipher | None) -> dict[str, Any]:
@@ -55,7 +56,8 @@ def dump(state: Any, cipher: FieldCipher | None) -> dict[str, Any]:
         cipher: Of the aggregate's key; may be None where the state has no personal fields.
     """
     document = cast("dict[str, Any]", _converter.unstructure(state))
-    for name in personal_fields(type(state)):
+    kind: type = type(state)
+    for name in personal_fields(kind):
         if cipher is not None and document.get(name) is not None:
             document[name] = cipher.encrypt(strictjson.dumps(document[name]), name)
     return document

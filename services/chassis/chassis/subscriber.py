@@ -119,7 +119,7 @@ class _Line:
         self.wake.up()
 
 
-class Subscriber(Entrypoint):  # type: ignore[misc]  # nameko ships no types
+class Subscriber(Entrypoint):
     """nameko's entrypoint for the events of the network: one worker for each batch."""
 
     def setup(self) -> None:
