@@ -6,12 +6,18 @@ Only its owner may read it. Nothing in it has a default, and nothing in it is ev
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from chassis import crypto
 
+NEXT = "`viisikko up` makes it, or put your own there"
+
+OTHERS = 0o077
 REFERENCE_BYTES = 64
 ID_BYTES = 32
 
@@ -45,10 +51,18 @@ def read(folder: Path) -> Secrets:
     """Read the folder.
 
     Raises:
-        ValueError: A file is missing or has the wrong length; the text names it and the next step.
+        ValueError: Files are missing, wrong, or open to others; the text has a line for each, with the next step.
     """
-    reference = _key(folder / "reference.key", REFERENCE_BYTES)
-    return Secrets(folder, reference, _key(folder / "ids.key", ID_BYTES))
+    problems: list[str] = []
+    reference = _key(folder / "reference.key", REFERENCE_BYTES, problems)
+    ids = _key(folder / "ids.key", ID_BYTES, problems)
+    found = Secrets(folder, reference, ids)
+    _text(found.private_keys, problems)
+    if found.tokens.exists():
+        _text(found.tokens, problems)
+    if problems:
+        raise ValueError("\n".join(problems))
+    return found
 
 
 def make(folder: Path, public: Path, organisation: str) -> Secrets:
@@ -60,6 +74,8 @@ def make(folder: Path, public: Path, organisation: str) -> Secrets:
         organisation: The organisation's code.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # One that stood there already may be open to everybody.
+    folder.chmod(0o700)
     public.mkdir(parents=True, exist_ok=True)
     for name, size in (("reference.key", REFERENCE_BYTES), ("ids.key", ID_BYTES)):
         if not (folder / name).exists():
@@ -74,19 +90,37 @@ def make(folder: Path, public: Path, organisation: str) -> Secrets:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, from its first byte on."""
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(text)
-
-
-def _key(path: Path, size: int) -> bytes:
+    """Write a file that only its owner may read, from its first byte on; a reader sees it whole, or the old one."""
+    opened, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        key = bytes.fromhex(path.read_text().strip())
+        with os.fdopen(opened, "w", encoding="utf-8") as new:
+            new.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _key(path: Path, size: int, problems: list[str]) -> bytes:
+    text = _text(path, problems)
+    with suppress(ValueError):
+        key = bytes.fromhex((text or "").strip())
+        if len(key) == size:
+            return key
+    if text is not None:
+        problems.append(f"{path} must hold {size} bytes in hex")
+    return b""
+
+
+def _text(path: Path, problems: list[str]) -> str | None:
+    try:
+        if path.stat().st_mode & OTHERS:
+            problems.append(f"{path} may be read or written by others than its owner: chmod 600 {path}")
+        return path.read_text("utf-8")
     except FileNotFoundError:
-        raise ValueError(f"{path} is missing: `viisikko up` makes it, or put your own there") from None
-    except ValueError:
-        raise ValueError(f"{path} must hold {size} bytes in hex") from None
-    if len(key) != size:
-        raise ValueError(f"{path} must hold {size} bytes in hex")
-    return key
+        problems.append(f"{path} is missing: {NEXT}")
+    except OSError as error:
+        problems.append(f"{path} cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        problems.append(f"{path} must be a text")
+    return None

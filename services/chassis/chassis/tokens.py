@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from chassis import crypto
+from chassis.logs import log
 from chassis.secrets import write_private
 
 ROLES = ("coach", "counsellor", "assessor", "operator", "system")
@@ -40,7 +44,7 @@ class Tokens:
     def __init__(self, file: Path) -> None:
         """Remember the file; one that is missing knows nobody."""
         self._file = file
-        self._changed = 0
+        self._seen: tuple[int, int] | None = None
         self._known: dict[str, Bearer] = {}
 
     def bearer(self, token: str, now: datetime) -> Bearer | None:
@@ -52,37 +56,69 @@ class Tokens:
 
     def _refresh(self) -> None:
         try:
-            changed = self._file.stat().st_mtime_ns
+            found = self._file.stat()
+            seen = found.st_mtime_ns, found.st_ino
+            if seen == self._seen:
+                return
+            self._seen = seen
+            self._known = _read(self._file)
         except FileNotFoundError:
-            self._known, self._changed = {}, 0
-            return
-        if changed != self._changed:
-            content = json.loads(self._file.read_text("utf-8"))
-            self._known = {hashed: _bearer(entry) for hashed, entry in content.items()}
-            self._changed = changed
+            self._known, self._seen = {}, None
+        except (OSError, ValueError) as error:
+            # Nobody is locked out by a file that somebody breaks while they edit it.
+            log.error("tokens.broken", file=self._file.name, error=error, known=len(self._known))
 
 
 def mint(file: Path, bearers: Iterable[Bearer]) -> list[str]:
-    """Add tokens to a file and return them in clear, once: the file keeps only their hashes."""
-    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    minted = []
-    for bearer in bearers:
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        minted.append(token)
-        known[crypto.token_hash(token)] = {
-            "organisation": bearer.organisation,
-            "person": bearer.person,
-            "roles": sorted(bearer.roles),
-            "expires": bearer.expires.isoformat(),
-        }
-    write_private(file, json.dumps(known, indent=1))
-    return minted
+    """Add tokens to a file and return them in clear, once: the file keeps only their hashes.
+
+    Raises:
+        ValueError: The file holds something else than tokens.
+    """
+    minted = {secrets.token_urlsafe(TOKEN_BYTES): bearer for bearer in bearers}
+    new = {crypto.token_hash(token): bearer for token, bearer in minted.items()}
+    with _locked(file.parent):
+        known = (_read(file) if file.exists() else {}) | new
+        content = {hashed: _entry(bearer) for hashed, bearer in known.items()}
+        write_private(file, json.dumps(content, indent=1))
+    return list(minted)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    # The folder, since the file itself is replaced; the lock goes with whoever holds it, however it ends.
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _read(file: Path) -> dict[str, Bearer]:
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        return {hashed: _bearer(entry) for hashed, entry in content.items()}
+    except (KeyError, TypeError, AttributeError, RecursionError, ValueError):
+        raise ValueError(f"{file} must hold tokens as `viisikko token` writes them") from None
+
+
+def _entry(bearer: Bearer) -> dict[str, Any]:
+    return {
+        "organisation": bearer.organisation,
+        "person": bearer.person,
+        "roles": sorted(bearer.roles),
+        "expires": bearer.expires.isoformat(),
+    }
 
 
 def _bearer(entry: Mapping[str, Any]) -> Bearer:
+    expires = datetime.fromisoformat(entry["expires"])
+    if expires.tzinfo is None:
+        raise ValueError("expires: must have an offset")
     return Bearer(
         organisation=entry["organisation"],
         person=entry["person"],
         roles=frozenset(entry["roles"]),
-        expires=datetime.fromisoformat(entry["expires"]),
+        expires=expires,
     )
