@@ -6,8 +6,10 @@ fields; fields hold ids, codes and counts, never personal data and never an even
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -23,9 +25,14 @@ def configure(level: str, **bound: str) -> None:
         bound: Fields of every line, such as organisation and service.
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
+
+    def bind(_logger: Any, _method: str, fields: Any) -> Any:
+        # Here and not in context variables: each green thread has its own context, and begins with an empty one.
+        return {**bound, **fields}
+
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            bind,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _without_trace,
@@ -35,9 +42,25 @@ def configure(level: str, **bound: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(**bound)
     # Libraries log into the same stream; what they say is theirs, so only warnings pass.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format='{"event":"library","logger":"%(name)s"}')
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Library(bound))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    # Whatever nameko has to say is told by the chassis.
+    logging.getLogger("nameko").setLevel(logging.CRITICAL + 1)
+
+
+class _Library(logging.Formatter):
+    """A library's line: its texts and its traces would hold values, so only who speaks and how loud is told."""
+
+    def __init__(self, bound: Mapping[str, str]) -> None:
+        super().__init__()
+        self._bound = dict(bound)
+
+    def format(self, record: logging.LogRecord) -> str:
+        error = record.exc_info[1] if record.exc_info else None
+        fields = {"event": "library", "logger": record.name, "level": record.levelname.lower()}
+        return json.dumps({**self._bound, **fields} | ({"error": kind_of(error)} if error else {}))
 
 
 def kind_of(error: BaseException) -> str:

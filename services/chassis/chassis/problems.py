@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -26,9 +27,10 @@ class Problem(Exception):  # noqa: N818 - the field's own name for it
         detail: One sentence.
         errors: ``{"field", "rule"}`` of each field, where fields are wrong.
         headers: Further headers.
+        correlation: What finds the fault in the service's log, where the service failed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of RFC 9457, all but three with a default
         self,
         status: HTTPStatus,
         code: str,
@@ -36,6 +38,7 @@ class Problem(Exception):  # noqa: N818 - the field's own name for it
         *,
         errors: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
+        correlation: str | None = None,
     ) -> None:
         """Keep the parts."""
         super().__init__(detail)
@@ -44,6 +47,7 @@ class Problem(Exception):  # noqa: N818 - the field's own name for it
         self.detail = detail
         self.errors = errors
         self.headers = dict(headers or {})
+        self.correlation = correlation
 
     def response(self) -> Response:
         """The answer."""
@@ -55,13 +59,15 @@ class Problem(Exception):  # noqa: N818 - the field's own name for it
         }
         if self.errors:
             body["errors"] = list(self.errors)
+        if self.correlation is not None:
+            body["correlation"] = self.correlation
         return Response(strictjson.dumps(body), self.status.value, self.headers, content_type=PROBLEM)
 
 
 def of_refusal(refusal: Refused) -> Problem:
     """The problem that says which rule refused a command."""
     if isinstance(refusal, Failed):
-        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "error", str(refusal))
+        return failure(refusal.__cause__)
     errors = [{"field": refusal.field, "rule": str(refusal)}] if refusal.field else []
     if isinstance(refusal, NotYours):
         return Problem(HTTPStatus.FORBIDDEN, refusal.rule, str(refusal))
@@ -86,6 +92,15 @@ def of_fields(messages: Mapping[str, Any]) -> Problem:
     errors = [{"field": field, "rule": rule} for field, rule in _flat(messages)]
     detail = "The body breaks the rules of its fields; each is listed in errors."
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "fields", detail, errors=errors)
+
+
+def failure(cause: BaseException | None) -> Problem:
+    """The problem that this service failed, with a name of its own under which its log tells the cause."""
+    correlation = uuid.uuid4().hex
+    detail = "The service failed at this request; its operators find it in the log by the correlation."
+    problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "error", detail, correlation=correlation)
+    problem.__cause__ = cause
+    return problem
 
 
 def away() -> Problem:

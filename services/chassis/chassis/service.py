@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from nameko.extensions import DependencyProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -25,7 +25,7 @@ PAGE = 200
 """Commands of one request that are applied in one transaction."""
 
 
-class _FloorProvider(DependencyProvider):  # type: ignore[misc] - nameko ships no types
+class _FloorProvider(DependencyProvider):
     """Gives every worker the floor."""
 
     def get_dependency(self, _context: Any) -> Floor:
@@ -47,10 +47,11 @@ class Service:
 
     name: ClassVar[str]
     handlers: ClassVar[Handlers]
-    queries: ClassVar[Callable[[Any], Any] | None] = None
+    queries: ClassVar[type[Any] | None] = None
     effects: ClassVar[Mapping[str, Callable[[Any], Adapter]]] = {}
     settings: ClassVar[type | None] = None
-    floor = _FloorProvider()
+    # nameko puts the floor of the container in its place.
+    floor: Floor = cast("Floor", _FloorProvider())
 
     @classmethod
     def on(cls, floor: Floor) -> Self:
@@ -114,19 +115,19 @@ class Service:
         """A batch of events."""
         return apply_deliveries(self.floor.home, self.floor.transaction, deliveries)
 
-    @get("/health/live", roles=None)
+    @get("/health/live", roles=None, pooled=False)
     def live(self, _request: Request) -> Any:
         """The process answers."""
         return {"status": "live", "organisation": self.organisation, "service": self.name}
 
-    @get("/health/ready", roles=None)
+    @get("/health/ready", roles=None, pooled=False)
     def ready(self, _request: Request) -> Any:
         """Everything that it stands on is there."""
         parts = {**self.floor.ready(), "broker": self.floor.broker_ready()}
         status = 200 if all(parts.values()) else 503
         return Response(strictjson.dumps(parts), status, content_type="application/json")
 
-    @get("/metrics", roles=None)
+    @get("/metrics", roles=None, pooled=False)
     def metrics(self, _request: Request) -> Any:
         """Metrics for Prometheus."""
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)

@@ -5,14 +5,23 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import urlsplit
 
-T = TypeVar("T")
+from pymongo import uri_parser
+from pymongo.errors import PyMongoError
 
+LEVELS = ("debug", "info", "warning", "error")
+
+_PORTS = 2**16
 _ORGANISATION = re.compile(r"[a-z]+\Z")
+_ADDRESS = re.compile(r"(\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/@]+)):(?P<port>[0-9]{1,5})\Z")
+
+
+Check = Callable[[Mapping[str, Mapping[str, Any]]], Iterable[str]]
 
 
 class Wrong(ValueError):  # noqa: N818 - errors name the fact
@@ -42,26 +51,76 @@ def organisation(text: str) -> str:
 
 
 def address(text: str) -> tuple[str, int]:
-    """``host:port``.
+    """``host:port``, where an IPv6 address stands in brackets.
 
     Raises:
         ValueError: It is none.
     """
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 2**16:
-        raise ValueError("must be host:port")
-    return host, int(port)
+    found = _ADDRESS.match(text)
+    if not found or not 0 < int(found["port"]) < _PORTS:
+        raise ValueError(f"must be host:port, such as 127.0.0.1:8000 or [::1]:8000, with a port below {_PORTS}")
+    return found["six"] or found["host"], int(found["port"])
 
 
 def uri(*schemes: str) -> Callable[[str], str]:
-    """A parser of addresses with one of some schemes."""
+    """A parser of addresses with one of some schemes; it never repeats one, since passwords stand in them."""
 
     def parse(text: str) -> str:
-        if text.partition("://")[0] not in schemes:
-            raise ValueError(f"must be an address that begins with {' or '.join(f'{s}://' for s in schemes)}")
+        _begins(text, schemes)
+        if not _is_reachable(text):
+            raise ValueError(f"must be {schemes[0]}://user:password@host:port, with %40 and the like in the password")
         return text
 
     return parse
+
+
+def store_uri(text: str) -> str:
+    """The address of a store.
+
+    Raises:
+        ValueError: It is none.
+    """
+    _begins(text, ("mongodb", "mongodb+srv"))
+    try:
+        # What stands behind the other scheme is known to a name server only.
+        if text.startswith("mongodb://"):
+            uri_parser.parse_uri(text, warn=False)
+    except (PyMongoError, ValueError):
+        raise ValueError("must be mongodb://host:port/?replicaSet=name, with options that the driver knows") from None
+    return text
+
+
+def level(text: str) -> str:
+    """A level of the log.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if text.lower() not in LEVELS:
+        raise ValueError(f"must be one of {', '.join(LEVELS)}")
+    return text.lower()
+
+
+def file(text: str) -> Path:
+    """A file that is there.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not text or not Path(text).is_file():
+        raise ValueError("must name a file that is there")
+    return Path(text)
+
+
+def folder(text: str) -> Path:
+    """A folder that is there.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not text or not Path(text).is_dir():
+        raise ValueError("must name a folder that is there")
+    return Path(text)
 
 
 def positive(text: str) -> float:
@@ -74,7 +133,7 @@ def positive(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0
-    if not 0 < value < 10**12:  # noqa: PLR2004 - beyond every sensible setting, infinity and NaN included
+    if not 0 < value < 10**12:
         raise ValueError("must be a number above zero")
     return value
 
@@ -121,12 +180,12 @@ class Settings:
 
     organisation: str = setting("VIISIKKO_ORGANISATION", organisation)
     amqp: str = setting("VIISIKKO_AMQP_URI", uri("amqp", "amqps"))
-    mongo: str = setting("VIISIKKO_MONGO_URI", uri("mongodb", "mongodb+srv"))
+    mongo: str = setting("VIISIKKO_MONGO_URI", store_uri)
     http: tuple[str, int] = setting("VIISIKKO_HTTP", address)
-    network: Path = setting("VIISIKKO_NETWORK", Path)
-    secrets: Path = setting("VIISIKKO_SECRETS", Path)
-    keys: Path = setting("VIISIKKO_KEYS", Path)
-    clock: Path | None = setting("VIISIKKO_CLOCK", optional_path, default=None)
+    network: Path = setting("VIISIKKO_NETWORK", file)  # noqa: RUF009 - it makes a field
+    secrets: Path = setting("VIISIKKO_SECRETS", folder)  # noqa: RUF009 - it makes a field
+    keys: Path = setting("VIISIKKO_KEYS", folder)  # noqa: RUF009 - it makes a field
+    clock: Path | None = setting("VIISIKKO_CLOCK", optional_path, default=None)  # noqa: RUF009 - it makes a field
     prefetch: int = setting("VIISIKKO_PREFETCH", count, default=400)
     batch_messages: int = setting("VIISIKKO_BATCH_MESSAGES", count, default=200)
     batch_bytes: int = setting("VIISIKKO_BATCH_BYTES", count, default=2 * 2**20)
@@ -134,15 +193,21 @@ class Settings:
     replay_days: int = setting("VIISIKKO_REPLAY_DAYS", count, default=90)
     outbox_limit: int = setting("VIISIKKO_OUTBOX_LIMIT", count, default=1000)
     effect_attempts: int = setting("VIISIKKO_EFFECT_ATTEMPTS", count, default=12)
-    log_level: str = setting("VIISIKKO_LOG_LEVEL", default="info")
+    log_level: str = setting("VIISIKKO_LOG_LEVEL", level, default="info")
 
 
-def read(kinds: Mapping[str, type], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def read(
+    kinds: Mapping[str, type],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    check: Check = lambda _values: (),
+) -> dict[str, Any]:
     """Read several settings classes at once.
 
     Args:
         kinds: Any name → dataclass whose fields are made with `setting`.
         environment: Variables.
+        check: Gets what could be read, name → field → value, and gives a line for each thing that is wrong with it.
 
     Returns:
         The same names → instances.
@@ -152,6 +217,7 @@ def read(kinds: Mapping[str, type], environment: Mapping[str, str] = os.environ)
     """
     problems: list[str] = []
     values = {name: _values(kind, environment, problems) for name, kind in kinds.items()}
+    problems += check(values)
     if problems:
         raise Wrong("\n".join(problems))
     return {name: kind(**values[name]) for name, kind in kinds.items()}
@@ -167,11 +233,31 @@ def _values(kind: type, environment: Mapping[str, str], problems: list[str]) -> 
                 values[field.name] = field.metadata["parse"](text)
             elif field.default is dataclasses.MISSING:
                 problems.append(f"{name} is missing")
-        except (ValueError, OSError) as error:
-            problems.append(f"{name} {error.strerror if isinstance(error, OSError) else error}")
+        except ValueError as error:
+            problems.append(f"{name} {error}")
     return values
 
 
 def _text(name: str, environment: Mapping[str, str]) -> str | None:
-    file = environment.get(f"{name}_FILE")
-    return Path(file).read_text("utf-8").strip() if file else environment.get(name)
+    given = environment.get(f"{name}_FILE")
+    if not given:
+        return environment.get(name)
+    try:
+        return Path(given).read_text("utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"cannot be read from the file that {name}_FILE names: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"must stand as UTF-8 in the file that {name}_FILE names") from None
+
+
+def _begins(text: str, schemes: Sequence[str]) -> None:
+    if text.partition("://")[0] not in schemes:
+        raise ValueError(f"must be an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+
+
+def _is_reachable(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", text)
+    except ValueError:
+        return False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,7 @@ from eventlet import wsgi
 from eventlet.event import Event
 from marshmallow import ValidationError
 from nameko.web.handlers import HttpRequestHandler
-from nameko.web.server import BindAddress, HttpOnlyProtocol, WebServer
-from pymongo.errors import PyMongoError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from pymongo.errors import ConnectionFailure, PyMongoError
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
@@ -27,6 +25,7 @@ from chassis.identity import find_identity_code
 from chassis.incoming import Order
 from chassis.logs import log
 from chassis.problems import Problem
+from chassis.server import SOCKET_SECONDS, Server
 from chassis.transaction import StoreAway
 
 if TYPE_CHECKING:
@@ -36,13 +35,11 @@ if TYPE_CHECKING:
 BODY_BYTES = 256 * 1024
 """A body at the most, where a route does not say otherwise."""
 
-LINE_BYTES = 8192
-SOCKET_SECONDS = 30
 KEY_CHARACTERS = 200
 WHY_CHARACTERS = 200
 
+_JSON = "application/json"
 _NDJSON = "application/x-ndjson"
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +56,7 @@ class Request:
         person: Staff id behind the token.
         organisation: The token's organisation.
         roles: The token's roles.
-        key: The Idempotency-Key; of a PUT, a hash of path and body; empty for a GET.
+        key: The Idempotency-Key; of a PUT, a fresh one each time; empty for a GET.
         at: The chassis clock.
     """
 
@@ -88,72 +85,12 @@ class Stream:
             yield strictjson.dumps(item) + b"\n"
 
 
-class Server(WebServer):  # type: ignore[misc] - nameko ships no types
-    """nameko's web server with limits, one form of error, and no way for a request to end the container."""
-
-    @property
-    def floor(self) -> Floor:
-        """The service's floor."""
-        floor: Floor = self.container.config["floor"]
-        return floor
-
-    @property
-    def bind_addr(self) -> BindAddress:
-        """Where it listens."""
-        return BindAddress(*self.floor.home.settings.http)
-
-    def get_wsgi_app(self) -> Any:
-        """The application: errors of routing are problems as well."""
-        routes = self.make_url_map()
-        return partial(_application, routes)
-
-    def get_wsgi_server(
-        self, sock: Any, wsgi_app: Any, protocol: Any = HttpOnlyProtocol, debug: bool = False  # noqa: FBT001, FBT002
-    ) -> Any:
-        """The server, with limits on lines and idle connections."""
-        return wsgi.Server(
-            sock,
-            sock.getsockname(),
-            wsgi_app,
-            protocol=protocol,
-            debug=debug,
-            log_output=False,
-            url_length_limit=LINE_BYTES,
-            socket_timeout=SOCKET_SECONDS,
-        )
-
-    def process_request(self, sock: Any, address: Any) -> None:
-        """Serve one connection; whatever happens to it ends it alone (trap 4)."""
-        try:
-            super().process_request(sock, address)
-        except Exception as error:  # noqa: BLE001 - see above
-            log.warning("http.connection", error=error)
-
-
-def _application(routes: Any, environ: Any, start_response: Any) -> Any:
-    adapter = routes.bind_to_environ(environ)
-    try:
-        route, values = adapter.match()
-        response = route.answer(WerkzeugRequest(environ), values)
-    except NotFound:
-        response = Problem(HTTPStatus.NOT_FOUND, "no-route", "There is nothing at this path.").response()
-    except MethodNotAllowed as error:
-        allowed = ", ".join(error.valid_methods or ())
-        detail = f"This path takes {allowed} only."
-        headers = {"Allow": allowed}
-        response = Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail, headers=headers).response()
-    except HTTPException:
-        response = Problem(HTTPStatus.BAD_REQUEST, "request", "The request cannot be read.").response()
-    response.headers.extend(_HEADERS)
-    return response(environ, start_response)
-
-
-class Route(HttpRequestHandler):  # type: ignore[misc] - nameko ships no types
+class Route(HttpRequestHandler):
     """nameko's HTTP entrypoint with everything that a request must pass before its method is called."""
 
     server = Server()
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each but two has a default, and each is a field of the route
         self,
         method: str,
         url: str,
@@ -161,7 +98,7 @@ class Route(HttpRequestHandler):  # type: ignore[misc] - nameko ships no types
         roles: Iterable[str] | None,
         limit: int = BODY_BYTES,
         personal: bool = False,
-        keyed: bool = True,
+        pooled: bool = True,
     ) -> None:
         """Describe the route.
 
@@ -171,13 +108,13 @@ class Route(HttpRequestHandler):  # type: ignore[misc] - nameko ships no types
             roles: Roles that may use it, None for everybody without a token, empty for every token.
             limit: Bytes of the body at the most.
             personal: Whether it shows personal data: it then asks why, and the reading is logged.
-            keyed: Whether a POST needs an Idempotency-Key.
+            pooled: Whether it waits for a worker; whoever asks how the service is must hear it when all are busy.
         """
         super().__init__(method, url)
         self.roles = None if roles is None else frozenset(roles)
         self.limit = limit
         self.personal = personal
-        self.keyed = keyed
+        self.pooled = pooled
 
     def get_url_rule(self) -> Rule:
         """The route for werkzeug."""
@@ -188,17 +125,19 @@ class Route(HttpRequestHandler):  # type: ignore[misc] - nameko ships no types
         started = time.perf_counter()
         try:
             response = self._answered(request, path)
-        except Problem as problem:
-            response = problem.response()
-        except (StoreAway, PyMongoError) as error:
-            log.warning("http.away", route=self.url, error=error)
-            response = problems.away().response()
         except Exception as error:  # noqa: BLE001 - told without its values, and never to the client
-            log.error("http.failed", route=self.url, error=error)
-            detail = "The service failed at this request; its operators can find it in the log."
-            response = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "error", detail).response()
+            response = self._problem(error).response()
         metrics.HTTP_SECONDS.labels(self.method, str(response.status_code)).observe(time.perf_counter() - started)
         return response
+
+    def _problem(self, error: Exception) -> Problem:
+        if _is_away(error):
+            log.warning("http.away", route=self.url, error=error)
+            return problems.away()
+        problem = error if isinstance(error, Problem) else problems.failure(error)
+        if problem.correlation is not None:
+            log.error("http.failed", route=self.url, correlation=problem.correlation, error=problem.__cause__)
+        return problem
 
     def _answered(self, request: WerkzeugRequest, path: Mapping[str, str]) -> Response:
         floor = self.server.floor
@@ -216,12 +155,13 @@ class Route(HttpRequestHandler):  # type: ignore[misc] - nameko ships no types
             person=bearer.person if bearer else "",
             organisation=bearer.organisation if bearer else "",
             roles=bearer.roles if bearer else frozenset(),
-            key=self._key(request, path, body),
+            key=self._key(request),
             at=floor.home.clock.now(),
         )
+        _refuse_identity_code(checked)
         if self.personal:
             _log_reading(floor, checked)
-        return _response(self._in_worker(checked))
+        return _response(self._in_worker(checked) if self.pooled else self._at_once(checked), self.url)
 
     def _bearer(self, floor: Floor, request: WerkzeugRequest) -> Any:
         if self.roles is None:
@@ -239,24 +179,44 @@ class Route(HttpRequestHandler):  # type: ignore[misc] - nameko ships no types
 
     def _body(self, request: WerkzeugRequest) -> bytes:
         too_big = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "size", f"A body has {self.limit} bytes at the most.")
+        if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+            detail = "A body comes with its length or in chunks, in no other encoding of its transfer."
+            raise Problem(HTTPStatus.NOT_IMPLEMENTED, "transfer", detail)
         if (request.content_length or 0) > self.limit:
             raise too_big
-        # A chunked body says no length, so that it is read up to the limit and one byte more.
-        body = request.environ["wsgi.input"].read(self.limit + 1) if self.method != "GET" else b""
+        body = self._read(request) if self.method != "GET" else b""
         if len(body) > self.limit:
             raise too_big
-        return bytes(body)
+        return body
 
-    def _key(self, request: WerkzeugRequest, path: Mapping[str, str], body: bytes) -> str:
+    def _read(self, request: WerkzeugRequest) -> bytes:
+        try:
+            # A chunked body says no length, so that it is read up to the limit and one byte more.
+            body = bytes(request.environ["wsgi.input"].read(self.limit + 1))
+        except TimeoutError:
+            detail = f"The body stopped for {SOCKET_SECONDS} seconds; send the same request again."
+            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "slow", detail) from None
+        except (OSError, wsgi.ChunkReadError):
+            raise Problem(HTTPStatus.BAD_REQUEST, "cut", "The chunks of the body are broken or end early.") from None
+        if len(body) < (request.content_length or 0):
+            raise Problem(HTTPStatus.BAD_REQUEST, "cut", "The body ends before the length that Content-Length says.")
+        return body
+
+    def _key(self, request: WerkzeugRequest) -> str:
         if self.method == "PUT":
-            return crypto.keyed_hash(b"put", *path.values(), body)
-        if self.method == "GET" or not self.keyed:
+            # Repeating a PUT is harmless by itself, and the same body may be meant again after another one.
+            return uuid.uuid4().hex
+        if self.method == "GET":
             return ""
         key = request.headers.get("Idempotency-Key", "")
         if not 0 < len(key) <= KEY_CHARACTERS:
             detail = f"Send an Idempotency-Key of 1 to {KEY_CHARACTERS} characters, the same with every repetition."
             raise Problem(HTTPStatus.BAD_REQUEST, "key", detail)
         return key
+
+    def _at_once(self, request: Request) -> Any:
+        service = self.container.service_cls.on(self.server.floor)
+        return getattr(service, self.method_name)(request)
 
     def _in_worker(self, request: Request) -> Any:
         done = Event()
@@ -277,9 +237,9 @@ class Route(HttpRequestHandler):  # type: ignore[misc] - nameko ships no types
         raise error
 
 
-def get(url: str, *, roles: Iterable[str] | None = (), personal: bool = False) -> Any:
+def get(url: str, *, roles: Iterable[str] | None = (), personal: bool = False, pooled: bool = True) -> Any:
     """A GET route; see `Route`."""
-    return Route.decorator("GET", url, roles=roles, personal=personal)
+    return Route.decorator("GET", url, roles=roles, personal=personal, pooled=pooled)
 
 
 def post(url: str, *, roles: Iterable[str] = (), limit: int = BODY_BYTES) -> Any:
@@ -288,7 +248,7 @@ def post(url: str, *, roles: Iterable[str] = (), limit: int = BODY_BYTES) -> Any
 
 
 def command(method: str, url: str, *, name: str, roles: Iterable[str]) -> Any:
-    """A route that is one command: its JSON body goes to the handler, and the aggregate as it then stands comes back."""
+    """A route that is one command: the handler gets its JSON body, and the aggregate as it then stands comes back."""
 
     def run(service: Service, request: Request) -> Any:
         data = read_json(request)
@@ -314,7 +274,7 @@ def answer(floor: Floor, name: str, outcome: Any) -> Any:
     shown = floor.show(view, outcome.state) if view and outcome.state is not None else {}
     body = {"id": outcome.aggregate_id, "version": outcome.version, **shown}
     return Response(
-        strictjson.dumps(body), HTTPStatus.CREATED if outcome.created else HTTPStatus.OK, content_type="application/json"
+        strictjson.dumps(body), HTTPStatus.CREATED if outcome.created else HTTPStatus.OK, content_type=_JSON
     )
 
 
@@ -322,10 +282,12 @@ def read_json(request: Request) -> Any:
     """The JSON of a body; an empty body is an empty object.
 
     Raises:
-        Problem: It is no strict JSON, or holds a personal identity code.
+        Problem: It is not said to be JSON, is no strict JSON, or holds a personal identity code.
     """
     if not request.body:
         return {}
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _JSON:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", f"Send the body as Content-Type: {_JSON}.")
     try:
         data = strictjson.loads(request.body)
     except strictjson.NotStrict as error:
@@ -371,6 +333,20 @@ def _traceparent(request: Request) -> str | None:
     return value if [len(part) for part in parts] == [2, 32, 16, 2] else None
 
 
+def _is_away(error: Exception) -> bool:
+    # Other errors of the store are faults of this service, and the same request would fail again.
+    return isinstance(error, StoreAway | ConnectionFailure) or (isinstance(error, PyMongoError) and error.timeout)
+
+
+def _refuse_identity_code(request: Request) -> None:
+    # Paths are kept as ids, reasons in the log of readings, and addresses by whatever stands between.
+    where = find_identity_code({"path": request.path, "query": request.query})
+    if where is not None:
+        errors = [{"field": where, "rule": "holds a personal identity code, which is never kept"}]
+        detail = "A personal identity code stands in the address; remove it."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "identity-code", detail, errors=errors)
+
+
 def _log_reading(floor: Floor, request: Request) -> None:
     why = request.query.get("why", "")
     if not 0 < len(why) <= WHY_CHARACTERS:
@@ -379,10 +355,18 @@ def _log_reading(floor: Floor, request: Request) -> None:
     floor.log_reading(request, why)
 
 
-def _response(result: Any) -> Response:
+def _response(result: Any, route: str) -> Response:
     if isinstance(result, Response):
         return result
     if isinstance(result, Stream):
-        return Response(result.lines(), content_type=_NDJSON)
-    return Response(strictjson.dumps(result), content_type="application/json")
+        return Response(_told(result, route), content_type=_NDJSON)
+    return Response(strictjson.dumps(result), content_type=_JSON)
 
+
+def _told(stream: Stream, route: str) -> Iterator[bytes]:
+    # Its status is sent already; that the connection ends before the last chunk tells the client.
+    try:
+        yield from stream.lines()
+    except Exception as error:
+        log.error("http.broken", route=route, error=error)
+        raise
