@@ -6,6 +6,7 @@ its users do. Both need the organisation's folder that `Place` makes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -19,6 +20,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import amqp
+import kombu
+
 from chassis import profile, secrets, settings, strictjson
 from chassis.border import arrive
 from chassis.decision import Classification
@@ -28,7 +32,7 @@ from chassis.outbox import Outbox
 from chassis.profile import Envelope
 from chassis.settings import Settings
 from chassis.tokens import ROLES, Bearer, mint
-from chassis.topology import queue
+from chassis.topology import EVENTS, queue
 
 if TYPE_CHECKING:
     from chassis.service import Service
@@ -141,6 +145,34 @@ def delivery(envelope: Envelope, *, at: str = "kunta.test", own: bool = False) -
         content_type=profile.CONTENT_TYPE,
         own=own,
     )
+
+
+class Publisher:
+    """Publishes to the network's exchange as a partner would; each message is confirmed before the next."""
+
+    def __init__(self, uri: str) -> None:
+        """Connect.
+
+        Args:
+            uri: The broker, with a user who may publish.
+        """
+        self._connection = kombu.Connection(uri)
+        self._channel: Any = self._connection.channel()
+        self._channel.confirm_select()
+
+    def send(self, *envelopes: Envelope, **properties: Any) -> None:
+        """Publish events under their own keys, with AMQP properties where given."""
+        for envelope in envelopes:
+            self.raw(profile.compose(envelope), envelope.routing_key, **properties)
+
+    def raw(self, body: bytes, key: str, **properties: Any) -> None:
+        """Publish anything under any key."""
+        message = amqp.Message(body, **{"content_type": profile.CONTENT_TYPE, **properties})
+        self._channel.basic_publish_confirm(message, EVENTS, key)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._connection.close()
 
 
 class Workshop:
@@ -270,4 +302,4 @@ class Running:
 
 
 def _hash(data: Any) -> str:
-    return strictjson.dumps(data or {}).hex()[:24].ljust(24, "0")
+    return hashlib.sha256(strictjson.dumps(data or {})).hexdigest()
