@@ -16,7 +16,7 @@ from console.demo.show import Show, Witness
 from console.folder import Folder
 from console.reach import Reach
 from console.region import Region
-from console.supervise import interrupt_on_term
+from console.supervise import interrupt_on_signals
 
 FOLDER = Path(".viisikko/demo")
 
@@ -50,7 +50,7 @@ def play(file: Path, data: Path | None, *, quiet: bool) -> dict[str, Any]:
         Missing: A client, event or mail is missing, or something was parked.
         NotReady: A part did not come up.
     """
-    interrupt_on_term()
+    interrupt_on_signals()
     folder = Folder(FOLDER)
     folder.empty()
     show = Show(silent=quiet)
