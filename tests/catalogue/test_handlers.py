@@ -14,7 +14,7 @@ from catalogue import events
 from catalogue.domain import Kept, NotTheProvider, OfferingUnknown, fresh_from
 from catalogue.handlers import on
 from catalogue.plans import NotTheAssessor, PlanUnknown
-from catalogue.schemas import OfferingRead
+from catalogue.schemas import OfferingRead, OfferingWithdrawn
 from chassis.decision import NotYours
 from chassis.testing import decide, dumped, keyed, published_names
 
@@ -234,3 +234,27 @@ def test_a_closed_door_is_seen_the_next_day() -> None:
 def test_without_a_plan_there_is_nothing_to_match() -> None:
     with pytest.raises(PlanUnknown):
         decide(on, "command", "match-again", None, reads=reads(), path={"client": "c.1"})
+
+
+@pytest.mark.parametrize("schema", [OfferingRead, OfferingWithdrawn])
+@pytest.mark.parametrize(
+    ("field", "where"),
+    [
+        ({"names": {"fi": "<b>x</b>"}}, "names"),
+        ({"description": {"sv": "x<script>alert(1)"}}, "description"),
+        ({"keywords": {"fi": ["a", "<!--"]}}, "keywords"),
+        ({"place": {"name": "</p>"}}, "place.name"),
+        ({"credits": {"amount": "5", "unit": "<i>"}}, "credits.unit"),
+    ],
+)
+def test_html_in_a_text_is_refused(schema: Any, field: dict[str, Any], where: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        schema().load(said(**field))
+
+    assert refused.value.messages == {where: ["must be plain text, without HTML"]}
+
+
+def test_a_sign_that_is_no_tag_is_plain_text() -> None:
+    names = {"fi": "Matematiikka: a < b, <18-vuotiaat & <3"}
+
+    assert OfferingRead().load(said(names=names)).names == names

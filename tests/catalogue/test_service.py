@@ -86,6 +86,13 @@ def test_what_another_says_of_an_offering_is_parked(workshop: Workshop) -> None:
     assert workshop.state("offering", "sedu.1") is None
 
 
+def test_what_holds_html_is_kept_by_no_copy(workshop: Workshop) -> None:
+    (outcome,) = workshop.take(said(names={"fi": "<b>x</b><script>"}))
+
+    assert outcome.settled is Settled.PARKED
+    assert workshop.state("offering", "sedu.1") is None
+
+
 def test_the_own_event_that_comes_back_changes_nothing(workshop: Workshop) -> None:
     data = wire(offering(provider="kunta"))
     workshop.order("keep-offering", data)
@@ -161,13 +168,16 @@ def test_an_import_says_what_changed_and_nothing_twice(catalogue: Running) -> No
     first = client.post("/v1/imports", (SHEET + ROWS + "3;;;;\r\n").encode(), form="csv").json()
     again = client.post("/v1/imports", (SHEET + ROWS).encode(), form="csv").json()
     less = client.post("/v1/imports", (SHEET + ROWS.splitlines()[0]).encode(), form="csv").json()
-    empty = client.post("/v1/imports", SHEET.encode(), form="csv").json()
+    empty = client.post("/v1/imports", SHEET.encode(), form="csv")
 
     assert counts(first) == {"rows": 3, "published": 2}
     assert [(r["row"], r["rule"]) for r in first["refused"]] == [(4, "name-required")]
     assert counts(again) == {"rows": 2, "unchanged": 2}
     assert counts(less) == {"rows": 1, "unchanged": 1, "withdrawn": 1}
-    assert counts(empty) == {"withheld": 1}
+    assert (empty.status_code, empty.json()["detail"]) == (
+        422,
+        "body: holds no offering at all; nothing was imported",
+    )
     assert [line["subject"] for line in client.lines()] == ["kunta.1"]
     assert [line["sequence"] for line in client.lines(withdrawn="true")] == [1, 2]
 

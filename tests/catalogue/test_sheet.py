@@ -232,6 +232,7 @@ cells = st.text(st.characters(codec="cp1252", exclude_characters="\0\r"), max_si
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(FINNISH, cells)), min_size=1, max_size=5))
 @example([dict.fromkeys(FINNISH, "\n")])
 def test_whatever_stands_in_the_cells_every_row_is_a_draft_or_is_refused(rows: list[dict[str, str]]) -> None:
+    rows = [*rows, dict.fromkeys(FINNISH, "1")]
     for encoding in ("utf-8-sig", "cp1252"):
         for item in read(saved(*rows, encoding=encoding)):
             assert isinstance(item, Draft | Gone | Refusal)
@@ -244,3 +245,25 @@ def test_whatever_stands_in_the_cells_every_row_is_a_draft_or_is_refused(rows: l
 def test_whatever_the_bytes_are_nothing_crashes(body: bytes) -> None:
     with contextlib.suppress(Unreadable):
         read(body)
+
+
+def test_a_table_of_headings_only_is_refused_as_a_whole() -> None:
+    with pytest.raises(Unreadable, match="holds no offering at all; nothing was imported"):
+        read(b"Tunnus;Nimi\r\n;\r\n")
+
+
+def test_a_table_whose_rows_are_all_wrong_tells_each() -> None:
+    refused = read(b"Tunnus;Nimi\r\n1;\r\n;B\r\n")
+
+    assert [(item.row, item.rule) for item in refused if isinstance(item, Refusal)] == [
+        (2, "name-required"),
+        (3, "code-required"),
+    ]
+
+
+@pytest.mark.parametrize("markup", ["<b>Hitsaus</b><script>x</script>", "&lt;b&gt;Hitsaus", "<\u200bb>Hitsaus"])
+def test_what_is_imported_is_plain_enough_for_every_copy(markup: str) -> None:
+    made = one(saved({"Tunnus": "1", "Nimi": markup, "Kuvaus": markup, "Paikka": markup, "Taidot": markup}))
+
+    assert "Hitsaus" in made.names["fi"]
+    assert OfferingRead().load(OfferingPublished().dump(made)) == made

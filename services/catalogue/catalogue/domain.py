@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -60,6 +61,7 @@ class Kind(StrEnum):
         return self in _WHOLE
 
 
+_TAG = re.compile(r"<[a-zA-Z/!?]")
 _WHOLE = frozenset({Kind.AMM, Kind.AMK, Kind.YO, Kind.LIBERAL_YEAR, Kind.TUVA, Kind.TELMA})
 
 
@@ -211,6 +213,21 @@ def flaws(offering: Offering) -> Iterator[Flaw]:
     opens, closes = offering.enrolment.opens, offering.enrolment.closes
     if opens and closes and closes < opens:
         yield Flaw("enrolment.closes", "end-before-start", "must not be before enrolment opens")
+    yield from markup(offering)
+
+
+def markup(offering: Offering) -> Iterator[Flaw]:
+    """The texts that hold HTML: nobody who shows an offering should have to know whether it may be trusted."""
+    texts = {
+        "names": offering.names.values(),
+        "description": offering.description.values(),
+        "keywords": [word for words in offering.keywords.values() for word in words],
+        "place.name": [offering.place.name or ""],
+        "credits.unit": [offering.credits.unit] if offering.credits else [],
+    }
+    for where, found in texts.items():
+        if any(_TAG.search(text) for text in found):
+            yield Flaw(where, "plain-text", "must be plain text, without HTML")
 
 
 def today_at(at: datetime) -> date:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
@@ -11,6 +11,7 @@ from catalogue.domain import (
     LANGUAGES,
     Credits,
     Enrolment,
+    Flaw,
     Kind,
     Mode,
     Offering,
@@ -18,6 +19,7 @@ from catalogue.domain import (
     Place,
     Time,
     flaws,
+    markup,
 )
 from catalogue.plans import EmploymentEffect, Gap, Plan, Wishes
 from chassis.decision import Invalid
@@ -157,11 +159,7 @@ class OfferingRead(OfferingFields):
         Raises:
             ValidationError: It breaks a rule between its fields.
         """
-        offering = offering_of(data)
-        wrong = {flaw.field: [flaw.message] for flaw in flaws(offering)}
-        if wrong:
-            raise ValidationError(wrong)
-        return offering
+        return _without(flaws, offering_of(data))
 
 
 class OfferingWithdrawn(OfferingFields):
@@ -169,8 +167,12 @@ class OfferingWithdrawn(OfferingFields):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Offering:
-        """As the domain has it."""
-        return offering_of(data | {"withdrawn": True})
+        """As the domain has it.
+
+        Raises:
+            ValidationError: One of its texts holds HTML.
+        """
+        return _without(markup, offering_of(data | {"withdrawn": True}))
 
 
 def offering_of(data: Mapping[str, Any]) -> Offering:
@@ -178,6 +180,13 @@ def offering_of(data: Mapping[str, Any]) -> Offering:
     many = {name: tuple(data[name]) for name in ("modes", "times", "languages", "skills", "requires")}
     keywords = {language: tuple(found) for language, found in data["keywords"].items()}
     return Offering(**{**data, **many, "keywords": keywords})
+
+
+def _without(rules: Callable[[Offering], Iterable[Flaw]], offering: Offering) -> Offering:
+    wrong = {flaw.field: [flaw.message] for flaw in rules(offering)}
+    if wrong:
+        raise ValidationError(wrong)
+    return offering
 
 
 class WithdrawBody(Body):

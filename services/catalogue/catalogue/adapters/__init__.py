@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import TypeAlias
 
 from catalogue.adapters import kouta, ooapi, sheet
-from catalogue.adapters.drafts import Desk
+from catalogue.adapters.drafts import Desk, Unreadable
 from catalogue.adapters.records import Source
 from catalogue.imports import Item
 
@@ -27,8 +28,12 @@ def offerings(form: str, source: Source, provider: str, at: datetime) -> Iterato
         at: When they are read, with offset; offerings are fresh for a while from then on.
 
     Raises:
-        Unreadable: The source as a whole is not of this form; nothing of it was taken.
+        Unreadable: The source as a whole is not of this form or holds no row; nothing of it was taken.
         KeyError: There is no such form.
     """
     system = "sheet" if form == "csv" else form
-    return FORMS[form](source, Desk(provider=provider, system=system, at=at))
+    items = FORMS[form](source, Desk(provider=provider, system=system, at=at))
+    first = next(items, None)
+    if first is None:
+        raise Unreadable("body: holds no offering at all; nothing was imported", field="body")
+    return chain([first], items)

@@ -11,6 +11,7 @@ _BLOCKS = frozenset(
 )
 _HIDDEN = frozenset({"script", "style", "template"})
 _LOOKS_LIKE_HTML = re.compile(r"<[a-zA-Z/!]|&[a-zA-Z#]")
+_TAG_OPENS = re.compile(r"<(?=[a-zA-Z/!?])")
 _INVISIBLE = re.compile(r"[\u0000-\u0008\u000b-\u001f\u007f\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 
 
@@ -22,6 +23,8 @@ def plain(text: str) -> str:
         stripper.close()
         text = "".join(stripper.parts)
     text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+    # An entity may have stood for a tag that is spoken of; it stays readable, and is a tag for nobody.
+    text = _TAG_OPENS.sub("< ", text)
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
 

@@ -16,6 +16,7 @@ from typing import Any
 from catalogue import places
 from catalogue.adapters import drafts
 from catalogue.adapters.drafts import Broken, Desk, Unreadable
+from catalogue.adapters.plain import plain
 from catalogue.adapters.records import Source, opened
 from catalogue.adapters.tables import MAX_BYTES, Formula, Row, table
 from catalogue.domain import Credits, Enrolment, Kind, Mode, Place, Time
@@ -158,7 +159,9 @@ def _fields(cells: Mapping[str, object]) -> dict[str, Any] | None:
         "names": drafts.names(_texts(cells, "name"), _heading("name")),
         "description": drafts.texts(_texts(cells, "description"), drafts.DESCRIPTION_CHARACTERS),
         "kind": _choice(cells, "kind") or Kind.LIBERAL,
-        "place": Place(municipality=_municipality(cells), name=_text(cells, "place")[: drafts.NAME_CHARACTERS] or None),
+        "place": Place(
+            municipality=_municipality(cells), name=plain(_text(cells, "place"))[: drafts.NAME_CHARACTERS] or None
+        ),
         "modes": _choices(cells, "modes"),
         "times": _choices(cells, "times"),
         "languages": _choices(cells, "languages"),
