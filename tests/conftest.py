@@ -88,7 +88,7 @@ def offline_place(tmp_path: Path, store: StoreNode) -> Iterator[Place]:
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real data; tests that need it are skipped where it is absent."""
-    folder = Path(os.environ.get("VIISIKKO_DATA", ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("VIISIKKO_DATA", ROOT / ".." / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip("needs the folder of real data: set VIISIKKO_DATA")
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import eventlet
 import pytest
+from pymongo.errors import AutoReconnect
 
 from chassis.duties import Wake
 from chassis.testing_live import Workshop
@@ -27,3 +28,14 @@ def test_a_time_limit_ends_no_duty(workshop: Workshop, place: str, monkeypatch: 
     eventlet.spawn(duties._loop, step, Wake()).wait()
 
     assert len(steps) == 3
+
+
+def test_a_step_that_has_nothing_to_do_says_nothing_of_a_store_that_is_away(workshop: Workshop) -> None:
+    floor = workshop.floor
+    floor.store.gone(AutoReconnect())
+
+    floor.duties._stepped(floor.duties._timers_step)
+    idle = floor.store.away
+    floor._measure()
+
+    assert (idle, floor.store.away) == (True, False)

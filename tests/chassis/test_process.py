@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -111,3 +112,36 @@ def test_a_store_that_hangs_makes_it_unready_until_it_answers(thing_place: Place
             os.kill(store.pid, signal.SIGCONT)
 
         eventually(service.is_ready, what="ready")
+
+
+def told(process: Running, *messages: str) -> list[str]:
+    lines = (json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{"))
+    return [line["event"] for line in lines if line["event"] in messages]
+
+
+def test_a_store_that_is_away_is_told_once_and_once_when_it_is_back(
+    thing_place: Place, publisher: Publisher, store: Any
+) -> None:
+    with running(SERVICE, thing_place) as service:
+        store.kill()
+        try:
+            publisher.send(event("thing.made", {"amount": 2}))
+            with client(service) as http:
+                # Each waits for the store, so that relay, timers, effects and the batch have all tried more than once.
+                answers = [http.put("/v1/things/s-2", json={"amount": 1}).status_code for _ in range(3)]
+            away = told(service, "store.away", "store.back")
+        finally:
+            store.start()
+        eventually(lambda: counts(service) == {"s-1": 2}, seconds=30, what="the event that waited")
+
+        assert (answers, away) == ([503] * 3, ["store.away"])
+        assert told(service, "store.away", "store.back") == ["store.away", "store.back"]
+
+
+def test_a_clean_stop_warns_of_nothing(thing_place: Place) -> None:
+    with running(SERVICE, thing_place) as service:
+        service.stop()
+
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    assert [line for line in lines if line["level"] not in {"debug", "info"}] == []
+    assert lines[-1]["event"] == "service.stopped"

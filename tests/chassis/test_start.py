@@ -102,3 +102,12 @@ def test_a_service_that_is_not_there_is_told(place: Place, service: str) -> None
     code, told = start(place, service)
 
     assert (code, told.count("\n"), f"there is no service {service}" in told) == (2, 1, True)
+
+
+def test_nothing_stands_before_the_settings_to_mend(place: Place) -> None:
+    environment = {"PATH": os.environ["PATH"], **place.more}
+    command = [sys.executable, "-m", "chassis.run", "thing:Things"]
+
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.stderr.startswith("thing:Things cannot start; mend this and start it again:\nVIISIKKO_")

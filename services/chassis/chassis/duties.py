@@ -9,13 +9,14 @@ import eventlet
 from eventlet.queue import Empty, Full, LightQueue
 from pymongo.errors import PyMongoError
 
-from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather
+from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS
 from chassis.leader import LEASE_SECONDS, RENEW_SECONDS, Leader
 from chassis.logs import log
 from chassis.relay import Relay
 from chassis.transaction import StoreAway
 
 if TYPE_CHECKING:
+    from chassis.amqp import Weather
     from chassis.effects import Effects
     from chassis.home import Home
     from chassis.timers import Timers
@@ -51,13 +52,16 @@ class Wake:
 class Duties:
     """Relay, timers and effects of one replica; they run while it leads."""
 
-    def __init__(self, home: Home, timers: Timers, effects: Effects, *, may_decide: Callable[[], bool]) -> None:
+    def __init__(
+        self, home: Home, timers: Timers, effects: Effects, *, store: Weather, may_decide: Callable[[], bool]
+    ) -> None:
         """Put the parts together; `start` starts them.
 
         Args:
             home: The service.
             timers: Its timers.
             effects: Its effects.
+            store: The process's word on its store; the duties only ever say that it is away.
             may_decide: Whether what decisions read is there; until then only the relay runs.
         """
         self._may_decide = may_decide
@@ -65,7 +69,7 @@ class Duties:
         self._relay = Relay(home)
         self._timers = timers
         self._effects = effects
-        self._store = Weather("store")
+        self._store = store
         self._running = False
         self._threads: list[eventlet.greenthread.GreenThread] = []
         self.relay_wake, self.effects_wake = Wake(), Wake()
@@ -146,14 +150,11 @@ class Duties:
 
     def _stepped(self, step: Callable[[], float]) -> float:
         try:
-            wait = step()
-            self._store.back()
+            return step()
         except (PyMongoError, StoreAway) as error:
             self._store.gone(error)
         except BROKER_ERRORS as error:
             self._relay.weather.gone(error)
         except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - see _loop
             log.error("duty.failed", duty=step.__name__, error=error)
-        else:
-            return wait
         return RETRY_SECONDS

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import eventlet
+from eventlet.support import greenlets
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -42,6 +44,9 @@ ANSWER_SECONDS = 30
 
 STORE_SECONDS = 5
 """How long a call waits for a store that is away before it says so."""
+
+CLOSE_SECONDS = 2
+"""How long a stop waits for what follows the store to let go of it."""
 
 
 class Floor:
@@ -80,16 +85,18 @@ class Floor:
         self.queries = service.queries(self.home.database) if service.queries else None
         self._outbox = Outbox(self.home.database)
         self._behind = False
-        self._store = Weather("store")
+        # One for the whole process, so that it is told once; only the measuring, which reads, says that it is back.
+        self.store = Weather("store")
         self.store_ready = False
         self._opened = False
         self._seen = 0.0
+        self._followers: list[eventlet.greenthread.GreenThread] = []
         self.subscriber: Subscriber | None = None
         self.duties = self._build_duties()
 
     def open(self) -> None:
         """Begin to follow the store, in green threads; whatever is not there or fails is waited for."""
-        eventlet.spawn(self._open)
+        self._follow(self._open)
 
     def is_behind(self) -> bool:
         """Whether commands must wait: the outbox is longer than its limit, or what decisions read is not loaded."""
@@ -149,8 +156,16 @@ class Floor:
             self.queries.indexes()
 
     def close(self) -> None:
-        """Close the connections to the store."""
+        """Stop following the store, then close the connections to it: the other way round it would seem to be away."""
+        for thread in self._followers:
+            thread.kill()
+        with eventlet.Timeout(CLOSE_SECONDS, exception=False):
+            for thread in self._followers:
+                _wait_for(thread)
         self._client.close()
+
+    def _follow(self, step: Callable[[], None]) -> None:
+        self._followers.append(eventlet.spawn(step))
 
     def _build_home(self, settings: Settings) -> Home:
         service = self._service
@@ -176,13 +191,13 @@ class Floor:
         adapters = {name: factory(service) for name, factory in self._service.effects.items()}
         effects = Effects(self.home, self.transaction, adapters)
         timers = Timers(self.home, self.transaction)
-        return Duties(self.home, timers, effects, may_decide=self.may_decide)
+        return Duties(self.home, timers, effects, store=self.store, may_decide=self.may_decide)
 
     def _open(self) -> None:
         self._until_done(self.indexes)
         self._seen_store()
         for kept in self.projections.values():
-            eventlet.spawn(kept.follow)
+            self._follow(kept.follow)
         self._until_done(self._service.on(self).opened)
         self._opened = True
         self.duties.start()
@@ -196,7 +211,7 @@ class Floor:
             try:
                 step()
             except PyMongoError as error:
-                self._store.gone(error)
+                self.store.gone(error)
             except Exception as error:  # noqa: BLE001 - a service's own code
                 log.error("open.failed", step=step.__name__, error=error)
             else:
@@ -208,7 +223,7 @@ class Floor:
             waiting = self._outbox.measure(self.home.clock.now())
         except PyMongoError as error:
             self.store_ready = False
-            self._store.gone(error)
+            self.store.gone(error)
         except Exception as error:  # noqa: BLE001 - a green thread that dies would leave it unready for ever
             log.error("measure.failed", error=error)
         else:
@@ -218,7 +233,7 @@ class Floor:
     def _seen_store(self) -> None:
         self.store_ready = True
         self._seen = time.monotonic()
-        self._store.back()
+        self.store.back()
 
     def _committed(self, changes: Sequence[tuple[str, str, Any, int]]) -> None:
         for kept in self.projections.values():
@@ -232,3 +247,8 @@ class Floor:
                     kept.feed(identifier, state, version)
         except Exception as error:  # noqa: BLE001 - what is committed stays so; the projection itself follows the store
             log.error("projection.failed", aggregate=kept.aggregate, error=error)
+
+
+def _wait_for(killed: eventlet.greenthread.GreenThread) -> None:
+    with suppress(greenlets.GreenletExit):
+        killed.wait()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-import eventlet
+import warnings
+
+# Whoever starts a service can do nothing about it, and it would stand before the settings to mend.
+warnings.filterwarnings("ignore", message="\\s*Eventlet is deprecated")
+
+import eventlet  # noqa: E402
 
 eventlet.monkey_patch()
 

@@ -127,7 +127,7 @@ class Subscriber(Entrypoint):
         floor = self.container.config["floor"]
         self.home: Home = floor.home
         self._may_decide: Callable[[], bool] = floor.may_decide
-        self._store = Weather("store")
+        self._store: Weather = floor.store
         self._line: _Line | None = None
         self._running = False
         self._weather = Weather("broker")
