@@ -36,7 +36,7 @@ PACE = "pace"
 WINDOW = timedelta(seconds=1)
 """The rate of replays is counted in windows of this length, for all replicas together."""
 
-_OLDEST_FIRST = [("first", 1), ("_id", 1)]
+_OLDEST_FIRST = [("first", 1), ("order", 1)]
 _GROUPED = ("status", "reason", "rule", "type", "publisher")
 
 

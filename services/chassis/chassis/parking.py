@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from bson import ObjectId
 from marshmallow import Schema, fields
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
@@ -131,7 +132,7 @@ class ParkingLot:
     def indexes(self) -> None:
         """Declare what the queries need."""
         self._home.database[PARKED].create_index([("reason", 1), ("last", 1)])
-        self._home.database[PARKED].create_index([("first", 1), ("_id", 1)])
+        self._home.database[PARKED].create_index([("first", 1), ("order", 1)])
         self._home.database[AUDIT].create_index([("id", 1), ("at", 1)])
 
     def park(self, parked: Sequence[Parked], session: ClientSession) -> list[Entry]:
@@ -276,6 +277,8 @@ def _document(parked: Parked) -> dict[str, Any]:
         "headers": {} if withheld else _plain(parked),
         "attempts": 1,
         "first": parked.at,
+        # Those of one batch share their time, and are to be replayed in the order in which they came.
+        "order": ObjectId(),
         "last": parked.at,
     }
 
