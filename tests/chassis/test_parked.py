@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from chassis.cloudevents import PREFIXES
 from chassis.decision import Classification, Invalid, Unknown
 from chassis.incoming import Delivery, Replay
 from chassis.outbox import Outbox
-from chassis.parked import Asker
+from chassis.parked import Asker, KeyReused
 from chassis.parking import Parked
 from chassis.reasons import Reason
 from chassis.relay import Relay, _Publisher
@@ -143,7 +144,21 @@ class TestReplay:
 
         repeated = act(workshop, "replay")
 
-        assert (repeated["ids"], lot(workshop)[0]["status"]) == ([], "parked")
+        assert (repeated["ids"], lot(workshop)[0]["status"]) == ([lot(workshop)[0]["_id"]], "parked")
+        with pytest.raises(KeyReused, match="another body"):
+            act(workshop, "replay", replace(ANN, body=b"another"))
+
+    def test_two_who_replay_at_once_send_each_entry_once(self, workshop: Workshop, offline_place: Place) -> None:
+        park(workshop, *(f"s-{n}" for n in range(40)))
+        other = Workshop(Things, offline_place)
+        askers = [(workshop, Asker(person="kunta-1", key="a")), (other, Asker(person="kunta-2", key="b"))]
+
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda one: act(one[0], "replay", one[1], all=True, limit=30), askers))
+        other.close()
+
+        done = [identifier for answer in answers for identifier in answer["ids"]]
+        assert len(done) == len(set(done)) == len(waiting(workshop)) == 40
 
     def test_a_second_copy_of_a_replay_applies_nothing_twice_and_leaves_nothing(
         self, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
@@ -305,6 +320,13 @@ class TestDiscard:
         done = act(workshop, "discard")
 
         assert (done["ids"], done["replaying"], len(lot(workshop))) == ([], 1, 1)
+
+    def test_a_repeated_request_removes_nothing_more(self, workshop: Workshop) -> None:
+        park(workshop, "a", "b")
+
+        answers = [act(workshop, "discard", all=True, limit=1) for _time in range(2)]
+
+        assert (answers[0]["ids"], len(lot(workshop))) == (answers[1]["ids"], 1)
 
     def test_a_dry_run_removes_nothing(self, workshop: Workshop) -> None:
         park(workshop)

@@ -9,7 +9,7 @@ twice.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from pymongo import DeleteOne, UpdateOne
 from chassis import crypto, parked_view, profile
 from chassis.batch import Conflict
 from chassis.border import Entry
-from chassis.decision import Invalid, Unknown
+from chassis.decision import Invalid, Refused, Unknown
 from chassis.incoming import Again, Replay
 from chassis.outbox import PAGE_BYTES, Outbox
 from chassis.parking import AUDIT, OUTBOX_QUEUE, PARKED, ParkingLot, Status
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from chassis.home import Home
     from chassis.transaction import Transaction
+
+    _Do = Callable[[dict[str, Any], datetime, ClientSession], tuple[list[str], float]]
 
 PACE = "pace"
 WINDOW = timedelta(seconds=1)
@@ -46,11 +48,17 @@ class Asker:
 
     Attributes:
         person: Staff id behind the token.
-        key: The request's Idempotency-Key: one key replays an entry once, however often the request is repeated.
+        key: The request's Idempotency-Key: however often the request is repeated, it acts once.
+        body: The request's body, which is the same in every repetition.
     """
 
     person: str
     key: str
+    body: bytes = b""
+
+
+class KeyReused(Refused):
+    """An Idempotency-Key that came with another body before."""
 
 
 class ParkedEvents:
@@ -98,7 +106,9 @@ class ParkedEvents:
         """
         identifier = _the_one(self._with(prefix) or self._noted(prefix))
         entry = self._entries.find_one({"_id": identifier})
-        lines = self._audit.find({"id": identifier}, {"_id": 0, "id": 0, "attempt": 0}).sort("at", 1)
+        lines = self._audit.find({"id": identifier}, {"_id": 0, "id": 0, "attempt": 0, "request": 0, "body": 0}).sort(
+            "at", 1
+        )
         shown = (
             {**parked_view.listed(entry), **parked_view.content(entry)}
             if entry
@@ -114,9 +124,8 @@ class ParkedEvents:
             Invalid: Several ids begin as one that is given.
             StoreAway: The store cannot be reached; nothing was sent.
         """
-        return self._act(
-            action, {"body": {"$ne": None}}, lambda query, now, s: self._send(action, asker, query, now, s)
-        )
+        kept = {"body": {"$ne": None}}
+        return self._act("replay", action, asker, kept, lambda *when: self._send(action, asker, *when))
 
     def discard(self, action: Action, asker: Asker) -> dict[str, Any]:
         """Remove entries for good; or tell which would be removed.
@@ -126,9 +135,9 @@ class ParkedEvents:
             Invalid: Several ids begin as one that is given.
             StoreAway: The store cannot be reached; nothing was removed.
         """
-        return self._act(action, {}, lambda query, now, session: self._remove(action, asker, query, now, session))
+        return self._act("discard", action, asker, {}, lambda *when: self._remove(action, asker, *when))
 
-    def _act(self, action: Action, possible: dict[str, Any], do: Any) -> dict[str, Any]:
+    def _act(self, what: str, action: Action, asker: Asker, possible: dict[str, Any], do: _Do) -> dict[str, Any]:
         now = self._home.clock.now()
         meant = self._named(action.filters).query(now)
         if action.before is not None:
@@ -141,8 +150,10 @@ class ParkedEvents:
         }
         if action.dry_run:
             return {"dryRun": True, "matched": matched, "groups": self._grouped(query), **others}
-        done, wait = self._transaction.write(lambda session: do(query, now, session))
-        left = max(0, matched - len(done))
+        done, wait = self._transaction.write(
+            lambda session: self._once(what, asker, lambda: do(query, self._home.clock.now(), session), session)
+        )
+        left = self._entries.count_documents({**query, "last": {"$lte": action.before or now}})
         return {
             "dryRun": False,
             "matched": matched,
@@ -153,19 +164,24 @@ class ParkedEvents:
             **others,
         }
 
+    def _once(
+        self, what: str, asker: Asker, do: Callable[[], tuple[list[str], float]], session: ClientSession
+    ) -> tuple[list[str], float]:
+        lines = list(self._audit.find({"request": self._request(what, asker)}, session=session))
+        if any(line["body"] != self._body(asker) for line in lines):
+            raise KeyReused("This Idempotency-Key came with another body before: send a new key with a new request.")
+        return ([line["id"] for line in lines], 0) if lines else do()
+
     def _send(
         self, action: Action, asker: Asker, query: dict[str, Any], now: datetime, session: ClientSession
     ) -> tuple[list[str], float]:
         allowed, wait = self._allowed(action.per_second, now, session)
-        staged = []
-        for entry in self._chosen(query, min(action.limit, allowed), session):
-            replay = Replay(entry["_id"], self._attempt(entry["_id"], asker))
-            if entry.get("attempt") != replay.attempt:
-                staged.append((entry, replay))
+        chosen = self._chosen(query, min(action.limit, allowed), session)
+        staged = [(entry, Replay(entry["_id"], self._attempt(entry["_id"], asker))) for entry in chosen]
         self._stage(staged, now, session)
         self._spend(len(staged), now, session)
         self._outbox.add([self._entry(entry, replay) for entry, replay in staged], now, session)
-        self._lot.note([_line(entry, asker, "replay", now, replay.attempt) for entry, replay in staged], session)
+        self._lot.note([self._line(entry, asker, "replay", now, replay.attempt) for entry, replay in staged], session)
         return [replay.id for _entry, replay in staged], wait
 
     def _stage(self, staged: Sequence[tuple[dict[str, Any], Replay]], now: datetime, session: ClientSession) -> None:
@@ -186,7 +202,7 @@ class ParkedEvents:
         removals = [DeleteOne({"_id": entry["_id"], "attempt": entry.get("attempt")}) for entry in chosen]
         if removals and self._entries.bulk_write(removals, session=session).deleted_count != len(removals):
             raise Conflict
-        self._lot.note([_line(entry, asker, "discard", now, None) for entry in chosen], session)
+        self._lot.note([self._line(entry, asker, "discard", now, None) for entry in chosen], session)
         return [entry["_id"] for entry in chosen], 0
 
     def _chosen(self, query: dict[str, Any], limit: int, session: ClientSession) -> list[dict[str, Any]]:
@@ -216,7 +232,22 @@ class ParkedEvents:
         )
 
     def _attempt(self, identifier: str, asker: Asker) -> str:
-        return crypto.keyed_hash(self._home.secrets.ids, "replay", asker.person, asker.key, identifier)
+        return crypto.keyed_hash(self._home.secrets.ids, "attempt", asker.person, asker.key, identifier)
+
+    def _line(
+        self, entry: dict[str, Any], asker: Asker, what: str, now: datetime, attempt: str | None
+    ) -> dict[str, Any]:
+        request = {"request": self._request(what, asker), "body": self._body(asker)}
+        known = {name: entry[name] for name in ("reason", "rule", "type", "publisher", "event")}
+        return (
+            {"at": now, "person": asker.person, "what": what, "id": entry["_id"], "attempt": attempt} | known | request
+        )
+
+    def _request(self, what: str, asker: Asker) -> str:
+        return crypto.keyed_hash(self._home.secrets.ids, what, asker.person, asker.key)
+
+    def _body(self, asker: Asker) -> str:
+        return crypto.keyed_hash(self._home.secrets.ids, asker.body)
 
     def _allowed(self, per_second: int | None, now: datetime, session: ClientSession) -> tuple[int, float]:
         rate = min(per_second or self._home.settings.replays_per_second, self._home.settings.replays_per_second)
@@ -268,8 +299,3 @@ def _the_one(found: Sequence[str]) -> str:
     if len(found) > 1:
         raise Invalid("ids: several ids begin so; give more of it", field="ids")
     return found[0]
-
-
-def _line(entry: dict[str, Any], asker: Asker, what: str, now: datetime, attempt: str | None) -> dict[str, Any]:
-    known = {name: entry[name] for name in ("reason", "rule", "type", "publisher", "event")}
-    return {"at": now, "person": asker.person, "what": what, "id": entry["_id"], "attempt": attempt, **known}

@@ -134,6 +134,7 @@ class ParkingLot:
         self._home.database[PARKED].create_index([("reason", 1), ("last", 1)])
         self._home.database[PARKED].create_index([("first", 1), ("order", 1)])
         self._home.database[AUDIT].create_index([("id", 1), ("at", 1)])
+        self._home.database[AUDIT].create_index("request", sparse=True)
 
     def park(self, parked: Sequence[Parked], session: ClientSession) -> list[Entry]:
         """Write messages into the lot, within a transaction; a replay that failed goes back into its own place.

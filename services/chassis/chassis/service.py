@@ -164,4 +164,4 @@ class Service:
 
 def _action(request: Request) -> tuple[Action, Asker]:
     action: Action = schema_of(ActionSchema).load(web.read_json(request))
-    return action, Asker(person=request.person, key=request.key)
+    return action, Asker(person=request.person, key=request.key, body=request.body)
