@@ -1,41 +1,16 @@
-"""What the tests of a service process share: a partner that publishes, and a person's HTTP client."""
+"""What the tests of a service process share: a person's HTTP client, and what it shows."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections import Counter
-from typing import Any
 
-import amqp
 import httpx
-import kombu
 
-from chassis import profile
 from chassis.testing_live import Running
-from chassis.topology import EVENTS
 
 SERVICE = "thing:Things"
-
-
-class Publisher:
-    """Publishes to the network's exchange as a partner would, with confirms."""
-
-    def __init__(self, uri: str) -> None:
-        self._connection = kombu.Connection(uri)
-        self._channel: Any = self._connection.channel()
-        self._channel.confirm_select()
-
-    def send(self, *envelopes: Any, **properties: Any) -> None:
-        for envelope in envelopes:
-            self.raw(profile.compose(envelope), envelope.routing_key, **properties)
-
-    def raw(self, body: bytes, key: str, **properties: Any) -> None:
-        message = amqp.Message(body, **{"content_type": profile.CONTENT_TYPE, **properties})
-        self._channel.basic_publish_confirm(message, EVENTS, key)
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def client(process: Running, *roles: str) -> httpx.Client:

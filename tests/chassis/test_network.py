@@ -128,8 +128,8 @@ def test_a_mistake_is_told_once_with_its_place_and_the_rule(tmp_path: Path, text
     with pytest.raises(WrongNetwork) as wrong:
         read(tmp_path, text)
 
-    told = [line for line in str(wrong.value).split("\n") if rule in line]
-    assert len(told) == 1
+    told = str(wrong.value).split("\n")
+    assert [rule in line for line in told] == [True]
     assert told[0].startswith(f"{tmp_path / 'network.toml'}")
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import kombu
 import pytest
-from process import SERVICE, Publisher, client, counts, keyed, parked
+from process import SERVICE, client, counts, keyed, parked
 
-from chassis.testing_live import Place, Running, event, eventually, running
+from chassis.testing_live import Place, Publisher, Running, event, eventually, running
 from console.nodes.ports import free_port
 
 

@@ -16,10 +16,10 @@ import httpx
 import kombu
 import pymongo
 import pytest
-from process import SERVICE, Publisher, client, counts, keyed, parked
+from process import SERVICE, client, counts, keyed, parked
 
 from chassis import profile
-from chassis.testing_live import Place, Running, event, eventually, running
+from chassis.testing_live import Place, Publisher, Running, event, eventually, running
 from chassis.topology import EVENTS
 
 JSON = {"Content-Type": "application/json"}

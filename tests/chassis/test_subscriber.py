@@ -12,13 +12,12 @@ from typing import Any
 
 import pymongo
 import pytest
-from process import Publisher
 
 from chassis import profile
 from chassis.amqp import UNREADABLE
 from chassis.incoming import Delivery
 from chassis.subscriber import apply_deliveries
-from chassis.testing_live import Place, Workshop, delivery, event, eventually, running
+from chassis.testing_live import Place, Publisher, Workshop, delivery, event, eventually, running
 from chassis.topology import EVENTS
 
 CODE = "131052-308T"

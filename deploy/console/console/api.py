@@ -28,11 +28,9 @@ class Refused(RuntimeError):  # noqa: N818 - errors name the fact
     def __init__(self, answer: httpx.Response) -> None:
         """Read the problem."""
         problem = _problem(answer)
-        errors = "; ".join(f"{e.get('field')}: {e.get('rule')}" for e in problem.get("errors", []))
-        request = answer.request
-        super().__init__(
-            f"{request.method} {request.url.path}: {answer.status_code} {problem.get('detail', '')} {errors}".strip()
-        )
+        detail = problem.get("detail") or f"{answer.request.url.path} answered {answer.status_code}"
+        errors = [f"{e.get('field')}: {e.get('rule')}" for e in problem.get("errors", []) if e.get("rule") != detail]
+        super().__init__("; ".join([detail, *errors]))
         self.status = answer.status_code
         self.code = str(problem.get("type", "")).rpartition(":")[2]
 

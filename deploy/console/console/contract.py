@@ -14,13 +14,25 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
-from chassis.decision import Classification, Contract
+from chassis.decision import ALL, Classification, Contract
 from chassis.topology import EVENTS
 
 VERSION = "1.0.0"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "https://viisikko.fi/contract/schemas"
 """Base of the schemas' identifiers; a name, not a place to fetch them from."""
+
+
+ANSWERS = frozenset(
+    {
+        "capacity.answered",
+        *(
+            f"referral.{v}"
+            for v in ("accepted", "rejected", "started", "held", "resumed", "completed", "failed", "progressed")
+        ),
+    }
+)
+"""Events whose examples are said by the one who was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +113,35 @@ def schema(event: Promised) -> dict[str, Any]:
 
 def example(event: Promised) -> dict[str, Any]:
     """One whole event as it stands on the wire; of a personal event, with the data before it is sealed."""
-    name = event.contract.name
     personal = event.contract.classification is Classification.PERSONAL
     public = event.contract.classification is Classification.PUBLIC
-    source = event.owner if event.owner != "chassis" else "referral"
+    organisation, system, subject, destination = _said(event)
     return {
         "specversion": "1.0",
         "id": "01938a2e-7c1b-7d3e-9b1f-6a5d4c3b2a10",
-        "source": f"urn:viisikko:kunta:{source}",
+        "source": f"urn:viisikko:{organisation}:{system}",
         "type": event.type,
-        "subject": "seamk.42" if name.startswith("offering.") else "01938a2e-7c1b-7d3e-8b1f-000000000001",
+        "subject": subject,
         "time": "2026-11-24T10:00:00Z",
         "datacontenttype": "application/jose" if personal else "application/json",
-        "destination": "all" if name.startswith("offering.") else "seamk",
+        "destination": destination,
         "sequence": "0000000001",
         **({} if public else {"correlationid": "r.7ugfimbte27yo4jdrrslqq57gtsho275"}),
         "dataclassification": str(event.contract.classification),
         "data": event.contract.example,
     }
+
+
+def _said(event: Promised) -> tuple[str, str, str, str]:
+    """Who says an example, from which system, about what, to whom: such as a partner could send it as it is."""
+    name = event.contract.name
+    provider = event.contract.example.get("provider")
+    if name.startswith("offering."):
+        return str(provider), "register", f"{provider}.42", ALL
+    if name in ANSWERS:
+        return "seamk", "register", "01938a2e-7c1b-7d3e-8b1f-000000000001", "kunta"
+    system = event.owner if event.owner != "chassis" else "referral"
+    return "kunta", system, "01938a2e-7c1b-7d3e-8b1f-000000000001", "seamk"
 
 
 def asyncapi(events: list[Promised]) -> dict[str, Any]:

@@ -49,7 +49,9 @@ START_SECONDS = 150
 FolderOption = Annotated[
     Path, typer.Option("--folder", help="Where the network keeps everything.", envvar="VIISIKKO_FOLDER")
 ]
-NetworkOption = Annotated[Path, typer.Option("--network", help="The file that says who is in the network.")]
+NetworkOption = Annotated[
+    Path, typer.Option("--network", help="The file that says who is in the network.", exists=True, dir_okay=False)
+]
 OrganisationOption = Annotated[str, typer.Option("--organisation", "-o", help="Code of the organisation.")]
 
 InOption = Annotated[str | None, typer.Option("--organisation", "-o", help="Code of one organisation; else all.")]
@@ -126,8 +128,10 @@ def demo(
     with _told():
         from console.demo.run import Missing, play
 
-        if data is not None and not Path(data).is_dir():
-            err.print(f"viisikko demo: there is no folder {data}: DATA must name one with esco/ and opintopolku/")
+        absent = [part for part in ("", "esco", "opintopolku") if data is not None and not Path(data, part).is_dir()]
+        if data is not None and absent:
+            missing_folder = Path(data, absent[0])
+            err.print(f"viisikko demo: there is no folder {missing_folder}: DATA names one with esco/ and opintopolku/")
             raise typer.Exit(USAGE)
         try:
             result = play(network, Path(data) if data else None, quiet=as_json)
@@ -156,7 +160,9 @@ def prepare(
 @app.command()
 def publish(
     organisation: OrganisationOption,
-    file: Annotated[Path, typer.Argument(help="A CloudEvent as JSON, such as those in deploy/contract/examples.")],
+    file: Annotated[
+        Path, typer.Argument(help="A CloudEvent as JSON, as in deploy/contract/examples.", exists=True, dir_okay=False)
+    ],
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
     """Publish an event in an organisation's name, as its own program would. Its id and time are made new."""
@@ -164,7 +170,8 @@ def publish(
         from chassis.decision import Classification
 
         event = _event(file)
-        with _reach(folder).partner(organisation) as partner:
+        system = _system(event["source"], organisation)
+        with _reach(folder).partner(organisation, system) as partner:
             identifier = partner.publish(
                 event["type"].removeprefix("fi.viisikko.").rpartition(".")[0],
                 event["subject"],
@@ -177,7 +184,7 @@ def publish(
 
 
 @app.command()
-def validate(file: Annotated[Path, typer.Argument(help="A CloudEvent as JSON.")]) -> None:
+def validate(file: Annotated[Path, typer.Argument(help="A CloudEvent as JSON.", exists=True, dir_okay=False)]) -> None:
     """Check an event against the contract before you publish it; every broken rule is named."""
     with _told():
         from console.validate import problems
@@ -200,7 +207,7 @@ def tail(
     with _told():
         from console.tail import follow, keys_of
 
-        amqp = _reach(folder).state["amqp"][organisation]
+        amqp = _reach(folder).amqp(organisation)
         deadline = time.monotonic() + seconds if seconds else float("inf")
         until = lambda: time.monotonic() > deadline  # noqa: E731 - one condition, named where it is used
         for seen in follow(amqp, keys=keys_of(organisation), until=until, owner=organisation):
@@ -209,7 +216,7 @@ def tail(
 
 @clients.command("import")
 def import_clients(
-    file: Annotated[Path, typer.Argument(help="A coach's spreadsheet, CSV or XLSX.")],
+    file: Annotated[Path, typer.Argument(help="A coach's spreadsheet, CSV or XLSX.", exists=True, dir_okay=False)],
     organisation: OrganisationOption = "kunta",
     back: Annotated[
         Path | None, typer.Option("--back", help="Write the sheet here, with reference or error in a column.")
@@ -247,7 +254,10 @@ def client_template(file: Annotated[Path, typer.Argument(help="Where to write it
 
 @catalogue.command("import")
 def import_catalogue(
-    files: Annotated[list[Path], typer.Argument(help="Kouta JSON, Open Education API JSON, CSV or XLSX.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Kouta JSON, Open Education API JSON, CSV or XLSX.", exists=True, dir_okay=False),
+    ],
     organisation: OrganisationOption,
     form: Annotated[str | None, typer.Option(help="kouta, ooapi or csv; by default as the file's name says.")] = None,
     folder: FolderOption = DEFAULT_FOLDER,
@@ -272,7 +282,7 @@ def import_catalogue(
 
 @vocabulary.command("import")
 def import_vocabulary(
-    source: Annotated[Path, typer.Argument(help="Folder in ESCO's form.")],
+    source: Annotated[Path, typer.Argument(help="Folder in ESCO's form.", exists=True, file_okay=False)],
     organisation: OrganisationOption = "kunta",
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
@@ -454,6 +464,14 @@ def _event(file: Path) -> dict[str, Any]:
     return event
 
 
+def _system(source: str, organisation: str) -> str:
+    """The system in an event's source, where it is the speaker's own."""
+    _urn, _viisikko, named, system = source.split(":", 3)
+    if named != organisation:
+        raise RuntimeError(f"source names {named}, and you speak as {organisation}: each speaks in its own name only")
+    return system
+
+
 def _reach(folder: Path) -> Reach:
     from console.folder import Folder
     from console.reach import NotUp, Reach
@@ -478,7 +496,8 @@ def _wait_for_start(kept: Any, process: subprocess.Popen[bytes], log: Path) -> N
     with err.status("starting broker, store, mail and services"):
         while not kept.state.exists():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the network did not start: {log.read_text().strip().splitlines()[-1:]}")
+                lines = log.read_text().strip().splitlines() or ["it said nothing"]
+                raise RuntimeError(f"the network did not start: {lines[-1]} (all of it is in {log})")
             time.sleep(0.1)
 
 
@@ -491,7 +510,10 @@ def _show_status(kept: Any) -> None:
         organisation, _, service = name.partition(".")
         table.add_row(organisation, service, url, _ready(url))
     out.print(table)
-    for name, group in reach.parked():
+    for name, group in reach.parked(ready=lambda url: "yes" in _ready(url)):
+        if group is None:
+            out.print(f"parked at {name}: not known, since the service is not ready")
+            continue
         out.print(f"parked at {name}: {group['count']} × {group['type']} of {group['publisher']}: {group['reason']}")
 
 

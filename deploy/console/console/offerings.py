@@ -17,6 +17,7 @@ from chassis.decision import ALL, Classification
 from console.reach import Reach
 
 SCHEMAS = {Verb.PUBLISHED: OfferingPublished, Verb.CHANGED: OfferingChanged, Verb.WITHDRAWN: OfferingWithdrawn}
+LOOKED_AT_BYTES = 64 * 1024
 SUFFIXES = {".csv": "csv", ".xlsx": "csv", ".json": "kouta", ".ndjson": "kouta"}
 
 
@@ -42,10 +43,19 @@ def form_of(path: Path, given: str | None) -> str:
     Raises:
         NotImported: Its name tells none.
     """
-    form = given or SUFFIXES.get(path.suffix.lower())
+    form = given or _looks_like(path) or SUFFIXES.get(path.suffix.lower())
     if form is None or form not in adapters.FORMS:
         raise NotImported(f"{path.name}: say its form with --form {' | '.join(adapters.FORMS)}")
     return form
+
+
+def _looks_like(path: Path) -> str | None:
+    """The form that a JSON file's beginning tells; Kouta and the Open Education API share a suffix."""
+    if path.suffix.lower() != ".json":
+        return None
+    with path.open("rb") as source:
+        beginning = source.read(LOOKED_AT_BYTES)
+    return "ooapi" if b'"course' in beginning else None
 
 
 def import_offerings(reach: Reach, organisation: str, paths: list[Path], form: str) -> Imported:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,21 +54,39 @@ class Reach:
         """Organisations that run a service."""
         return [name.partition(".")[0] for name in self.state["services"] if name.endswith(f".{service}")]
 
+    def amqp(self, organisation: str) -> str:
+        """The broker's address with an organisation's own user.
+
+        Raises:
+            NotUp: There is no such organisation.
+        """
+        amqp: str | None = self.state["amqp"].get(organisation)
+        if amqp is None:
+            raise NotUp(f"there is no organisation {organisation} in the network: deploy/network.toml lists them")
+        return amqp
+
     def partner(self, organisation: str, system: str = "console") -> Partner:
         """An organisation's own user on the broker.
 
         Raises:
             NotUp: There is no such organisation.
         """
-        amqp = self.state["amqp"].get(organisation)
-        if amqp is None:
-            raise NotUp(f"there is no organisation {organisation} in the network: deploy/network.toml lists them")
+        amqp = self.amqp(organisation)
         private = self.folder.of(organisation) / "keys.json"
         return Partner(organisation, amqp, private=private, public=self.folder.keys, system=system)
 
-    def parked(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every group in every parking lot, with the service that parked it."""
-        for name in self.state["services"]:
+    def parked(
+        self, *, ready: Callable[[str], bool] = lambda _url: True
+    ) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        """Every group in every parking lot, with the service that parked it.
+
+        Args:
+            ready: Whether the service at an address can be asked; one that cannot gives None.
+        """
+        for name, url in self.state["services"].items():
             organisation, _, service = name.partition(".")
+            if not ready(url):
+                yield name, None
+                continue
             for group in self.api(organisation, service, "operator").get("/v1/parked"):
                 yield name, group

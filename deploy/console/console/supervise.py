@@ -13,21 +13,28 @@ from console.folder import Folder
 from console.nodes.processes import NotReady
 from console.region import Region
 
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
-def interrupt_on_term() -> None:
-    """Let SIGTERM do what Ctrl-C does, so that one way of stopping cleans up."""
+
+def interrupt_on_signals() -> None:
+    """Let SIGTERM do what Ctrl-C does, so that one way of stopping cleans up.
+
+    Ctrl-C is set as well: a shell starts its background jobs with that signal ignored.
+    """
 
     def interrupt(_number: int, _frame: object) -> NoReturn:
         # A second signal must not interrupt the cleaning up.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in _STOPS:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in _STOPS:
+        signal.signal(number, interrupt)
 
 
 def main() -> int:
     """Start the network, wait for SIGTERM, stop it; the exit code."""
-    interrupt_on_term()
+    interrupt_on_signals()
     file, folder = Path(sys.argv[1]), Folder(Path(sys.argv[2]))
     try:
         region = Region(network.read(file).network, file, folder, lambda step: _say(f"starting: {step}"))

@@ -9,7 +9,9 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 RECEIVED = Counter("viisikko_received", "Messages taken from the broker", ["name"])
 SETTLED = Counter("viisikko_settled", "Messages by how they ended (reliability.md)", ["how"])
 PARKED = Counter("viisikko_parked", "Messages put into the parking lot, by reason", ["reason"])
-BATCH_MESSAGES = Histogram("viisikko_batch_messages", "Messages in a batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500))
+BATCH_MESSAGES = Histogram(
+    "viisikko_batch_messages", "Messages in a batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
 DECIDE_SECONDS = Histogram("viisikko_decide_seconds", "Deciding one batch", buckets=SECONDS)
 COMMIT_SECONDS = Histogram("viisikko_commit_seconds", "Writing one batch", buckets=SECONDS)
 CONFLICTS = Counter("viisikko_conflicts", "Batches tried again because another writer was first")

@@ -77,7 +77,7 @@ def _network(content: Mapping[str, Any], problems: list[str]) -> NetworkFile:
     problems += [f"{name}: is no setting of a network" for name in content if name not in _TOP]
     timers = _timers(content, "timers", problems)
     tables = _table(content, "organisations", "organisations", problems)
-    if not tables:
+    if content.get("organisations", {}) == {}:
         problems.append("organisations: there must be at least one")
     hub = _text(content, "hub", "", problems) or "verkko"
     if hub in tables:
@@ -93,6 +93,8 @@ def _organisation(code: str, tables: Mapping[str, Any], timers: Mapping[str, int
     if not _CODE.match(code) or code in _RESERVED:
         problems.append(f"{place}: a code is of the letters a to z, and not 'all'")
     table = _table(tables, code, place, problems)
+    if not isinstance(tables[code], dict):
+        return Organisation(code=code, names={}, joins="")
     problems += [f"{place}.{name}: is no setting of an organisation" for name in table if name not in _FIELDS]
     organisation = Organisation(
         code=code,

@@ -44,7 +44,7 @@ class Tokens:
     def __init__(self, file: Path) -> None:
         """Remember the file; one that is missing knows nobody."""
         self._file = file
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._known: dict[str, Bearer] = {}
 
     def bearer(self, token: str, now: datetime) -> Bearer | None:
@@ -57,7 +57,7 @@ class Tokens:
     def _refresh(self) -> None:
         try:
             found = self._file.stat()
-            seen = found.st_mtime_ns, found.st_ino
+            seen = found.st_mtime_ns, found.st_ino, found.st_size
             if seen == self._seen:
                 return
             self._seen = seen
@@ -100,7 +100,7 @@ def _read(file: Path) -> dict[str, Bearer]:
         content = json.loads(file.read_text("utf-8"))
         return {hashed: _bearer(entry) for hashed, entry in content.items()}
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError):
-        raise ValueError(f"{file} must hold tokens as `viisikko token` writes them") from None
+        raise ValueError(f"{file} must hold tokens as `viisikko up` writes them") from None
 
 
 def _entry(bearer: Bearer) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Day:
         self._home = Home.of(reach)
         self.refused: list[dict[str, Any]] = []
         self.counts: dict[str, int] = {}
+        self._asked: Counter[str] = Counter()
 
     def play(self, data: Path | None) -> list[str]:
         """Play the day; the ids of its clients, in the sheet's order.
@@ -169,9 +171,8 @@ class Day:
     def _refer(self, clients: Sequence[str]) -> None:
         self._show.chapter("Referrals: the coach refers, the schools answer")
         answering = schools(self._reach, list(FORMS))
-        order = list(FORMS)
         for place, client in enumerate(clients):
-            referral, receiver = self._request(client, order[place % len(order)])
+            referral, receiver = self._request(client)
             if place == 0:
                 # One school has no room, and the client goes to the next with the history.
                 answering[receiver].reject(referral, "no-capacity")
@@ -182,14 +183,15 @@ class Day:
             name = answering[receiver].contact(referral)
             self._show.step(f"{self._network.name(receiver, 'en')} has the name and contact ({len(name)} letters)")
 
-    def _request(self, client: str, wanted: str) -> tuple[str, str]:
-        journey = eventually(
-            lambda: self._home.referral.find(f"/v1/journeys/{client}"), what=f"the journey of client {client}"
-        )
-        while not (journey["planVersion"] and journey["suggestions"]):
-            journey = self._home.referral.get(f"/v1/journeys/{client}")
-        suggestions = journey["suggestions"]
-        chosen = next((s for s in suggestions if s["provider"] == wanted), suggestions[0])
+    def _request(self, client: str) -> tuple[str, str]:
+        def journey() -> dict[str, Any] | None:
+            found: dict[str, Any] | None = self._home.referral.find(f"/v1/journeys/{client}")
+            return found if found and found["planVersion"] and found["suggestions"] else None
+
+        suggestions = eventually(journey, what=f"the journey of client {client}")["suggestions"]
+        # Of what fits, the school that was asked least so far, so that the day shows all of them.
+        chosen = min(suggestions, key=lambda suggestion: self._asked[suggestion["provider"]])
+        self._asked[chosen["provider"]] += 1
         body = {"client": client, "offering": chosen["offering"], "receiver": chosen["provider"]}
         made = self._home.referral.post("/v1/referrals", body, key=str(uuid.uuid4()))
         return made["id"].partition("/")[2] or made["id"], chosen["provider"]

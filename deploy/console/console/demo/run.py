@@ -16,15 +16,18 @@ from console.demo.show import Show, Witness
 from console.folder import Folder
 from console.reach import Reach
 from console.region import Region
-from console.supervise import interrupt_on_term
+from console.supervise import interrupt_on_signals
 
 FOLDER = Path(".viisikko/demo")
 
+JOURNEY = ("client", "skills", "gaps", "suggestions", "mails", "referrals")
+"""What a journey's JSON has; the table shows more."""
+
 NEXT = """
 What to try next:
-  viisikko up                             the same network, running until `viisikko down`
-  viisikko tail -o kunta                  its events as they pass
-  viisikko clients template sheet.xlsx    the coach's spreadsheet, to fill and import
+  make up                                           the same network, running until `make down`
+  .venv/bin/viisikko tail -o kunta                  its events as they pass
+  .venv/bin/viisikko clients template sheet.xlsx    the coach's spreadsheet, to fill and import
   the mails are in .viisikko/demo/mail/maildir, the contract for partners in deploy/contract"""
 
 
@@ -47,7 +50,7 @@ def play(file: Path, data: Path | None, *, quiet: bool) -> dict[str, Any]:
         Missing: A client, event or mail is missing, or something was parked.
         NotReady: A part did not come up.
     """
-    interrupt_on_term()
+    interrupt_on_signals()
     folder = Folder(FOLDER)
     folder.empty()
     show = Show(silent=quiet)
@@ -60,10 +63,14 @@ def play(file: Path, data: Path | None, *, quiet: bool) -> dict[str, Any]:
     except (TimeUp, Refused) as error:
         raise Missing(f"{error}; the logs are in {FOLDER}/logs") from None
     finally:
+        show.chapter("The network stops")
         region.stop()
     result["seconds"] = round(time.monotonic() - started, 1)
     _last_words(show, result)
-    return {name: result[name] for name in ("clients", "rejected_rows", "events", "parked", "seconds", "journeys")}
+    return {
+        **{name: result[name] for name in ("clients", "rejected_rows", "events", "parked", "seconds")},
+        "journeys": [{name: journey[name] for name in JOURNEY} for journey in result["journeys"]],
+    }
 
 
 def _played(region: Region, folder: Folder, data: Path | None, show: Show) -> dict[str, Any]:
@@ -84,7 +91,7 @@ def _told(region: Region, reach: Reach, data: Path | None, show: Show, witness: 
     home = Home.of(reach)
     found = [journeys.read(home, client) for client in clients]
     show.journeys(found)
-    parked = [f"{name} parked {g['count']} × {g['type']}: {g['reason']}" for name, g in reach.parked()]
+    parked = [f"{name} parked {g['count']} × {g['type']}: {g['reason']}" for name, g in reach.parked() if g]
     faults = [*journeys.faults(found, Path(reach.state["mail"])), *parked, *_undelivered(region)]
     if faults:
         raise Missing("; ".join(faults))
