@@ -183,7 +183,7 @@ def test_a_discard_takes_no_more_than_its_limit_and_what_is_gone_has_its_lines(
         (["discard"], "say which events"),
         (["discard", "--all", "--reason", "schema"], "say which events"),
         (["list", "--older-than", "soon"], "must be a number and one of s, m, h, d"),
-        (["list", "--reason", "typo"], "422"),
+        (["list", "--reason", "typo"], "reason: Must be one of"),
         (["show", "0123456789"], "stands nowhere"),
         (["replay", "0123456789"], "stands nowhere"),
         (["list", "-s", "nothing"], "nobody runs nothing"),
