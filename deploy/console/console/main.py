@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from console.parked import Lot
     from console.reach import Reach
 
 app = typer.Typer(
@@ -31,10 +32,12 @@ app = typer.Typer(
 clients = typer.Typer(no_args_is_help=True, help="Clients of a home.")
 catalogue = typer.Typer(no_args_is_help=True, help="Offerings of the schools.")
 contract = typer.Typer(no_args_is_help=True, help="The contract for partners.")
+parked = typer.Typer(no_args_is_help=True, help="Events that could not be taken: the parking lots of the services.")
 vocabulary = typer.Typer(no_args_is_help=True, help="The skills vocabulary.")
 app.add_typer(clients, name="clients")
 app.add_typer(catalogue, name="catalogue")
 app.add_typer(contract, name="contract")
+app.add_typer(parked, name="parked")
 app.add_typer(vocabulary, name="vocabulary")
 
 out = Console()
@@ -50,6 +53,24 @@ NetworkOption = Annotated[
     Path, typer.Option("--network", help="The file that says who is in the network.", exists=True, dir_okay=False)
 ]
 OrganisationOption = Annotated[str, typer.Option("--organisation", "-o", help="Code of the organisation.")]
+
+InOption = Annotated[str | None, typer.Option("--organisation", "-o", help="Code of one organisation; else all.")]
+ServiceOption = Annotated[str | None, typer.Option("--service", "-s", help="Name of one service; else all.")]
+IdsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of entries, or at least 8 characters of each.")
+]
+TypeOption = Annotated[str | None, typer.Option("--type", help="Only this type, such as referral.accepted.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only with this reason code, such as schema.")]
+RuleOption = Annotated[str | None, typer.Option("--rule", help="Only what this rule of the domain refused.")]
+PublisherOption = Annotated[str | None, typer.Option("--publisher", help="Only from this organisation.")]
+OlderOption = Annotated[
+    str | None, typer.Option("--older-than", help="Only parked so long ago or longer: 15m, 2h, 7d.")
+]
+NewerOption = Annotated[str | None, typer.Option("--newer-than", help="Only parked since then: 15m, 2h, 7d.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Everything, where nothing else says what is meant.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and change nothing.")]
+AtMostOption = Annotated[int | None, typer.Option("--limit", min=1, help="So many at the most, the oldest first.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 
 DEFAULT_FOLDER = Path(".viisikko")
 DEFAULT_NETWORK = Path("deploy/network.toml")
@@ -290,6 +311,146 @@ def build_contract(
             err.print("Run `viisikko contract build` and commit what it writes.")
             raise typer.Exit(FAILED)
         out.print("All generated files are fresh." if not differ else f"{len(differ)} files written.")
+
+
+@parked.command("list")
+def list_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
+    organisation: InOption = None,
+    service: ServiceOption = None,
+    of_type: TypeOption = None,
+    reason: ReasonOption = None,
+    rule: RuleOption = None,
+    publisher: PublisherOption = None,
+    older_than: OlderOption = None,
+    newer_than: NewerOption = None,
+    each: Annotated[bool, typer.Option("--each", help="One line an event instead of one a group.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="With --each: so many in a service.")] = 200,
+    as_json: JsonOption = False,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Show what is parked: in groups of reason, type and publisher, or each event."""
+    with _told():
+        from console import parked as lots
+
+        found = lots.lots(_reach(folder), organisation, service)
+        query = lots.filters(of_type, reason, rule, publisher, older_than, newer_than)
+        rows = list(lots.entries(found, {**query, "limit": limit})) if each else lots.groups(found, query)
+        _print_parked(rows, as_json=as_json)
+
+
+@parked.command("show")
+def show_parked(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="Its id, or at least 8 characters of it.")],
+    organisation: InOption = None,
+    service: ServiceOption = None,
+    as_json: JsonOption = False,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Show one parked event, and who did what with it. Nothing personal is opened."""
+    with _told():
+        from console import parked as lots
+
+        entry = lots.show(lots.lots(_reach(folder), organisation, service), identifier)
+        if as_json:
+            _write_json(entry)
+        else:
+            from console.parked_tables import of_entry
+
+            out.print(of_entry(entry))
+
+
+@parked.command("replay")
+def replay_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
+    ids: IdsArgument = None,
+    organisation: InOption = None,
+    service: ServiceOption = None,
+    of_type: TypeOption = None,
+    reason: ReasonOption = None,
+    rule: RuleOption = None,
+    publisher: PublisherOption = None,
+    older_than: OlderOption = None,
+    newer_than: NewerOption = None,
+    everything: AllOption = False,
+    dry_run: DryRunOption = False,
+    rate: Annotated[
+        int | None, typer.Option("--rate", min=1, help="So many in a second; a service's own limit stays.")
+    ] = None,
+    limit: AtMostOption = None,
+    as_json: JsonOption = False,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Let services take parked events after all; what fails again is parked again, with one attempt more."""
+    with _told():
+        from console import parked as lots
+
+        meant = lots.filters(of_type, reason, rule, publisher, older_than, newer_than)
+        request = lots.wanted(ids or [], meant, everything=everything)
+        request |= {"perSecond": rate} if rate else {}
+        found = lots.lots(_reach(folder), organisation, service)
+        _act_on_parked(found, "replay", request, limit=limit, dry_run=dry_run, as_json=as_json)
+
+
+@parked.command("discard")
+def discard_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
+    ids: IdsArgument = None,
+    organisation: InOption = None,
+    service: ServiceOption = None,
+    of_type: TypeOption = None,
+    reason: ReasonOption = None,
+    rule: RuleOption = None,
+    publisher: PublisherOption = None,
+    older_than: OlderOption = None,
+    newer_than: NewerOption = None,
+    everything: AllOption = False,
+    dry_run: DryRunOption = False,
+    limit: AtMostOption = None,
+    as_json: JsonOption = False,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Throw parked events away for good; only their lines in the audit stay. Try it with --dry-run first."""
+    with _told():
+        from console import parked as lots
+
+        meant = lots.filters(of_type, reason, rule, publisher, older_than, newer_than)
+        request = lots.wanted(ids or [], meant, everything=everything)
+        found = lots.lots(_reach(folder), organisation, service)
+        _act_on_parked(found, "discard", request, limit=limit, dry_run=dry_run, as_json=as_json)
+
+
+def _act_on_parked(  # noqa: PLR0913 - what both commands have in common
+    found: Sequence[Lot], what: str, request: dict[str, Any], *, limit: int | None, dry_run: bool, as_json: bool
+) -> None:
+    from dataclasses import asdict
+
+    from console import parked as lots
+    from console.parked_tables import of_done, of_plan
+
+    if dry_run:
+        planned = lots.plan(found, what, request)
+        shown = of_plan(what, planned)
+    else:
+        with err.status(what) as progress:
+            told = lambda lot, count: progress.update(f"{what}: {lot} {count:,}")  # noqa: E731 - named where it is used
+            planned = [asdict(done) for done in lots.act(found, what, request, limit=limit, say=told)]
+        shown = of_done(what, planned)
+    if as_json:
+        _write_json(planned)
+    else:
+        for line in shown:
+            out.print(line)
+
+
+def _print_parked(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    from console.parked_tables import of_rows
+
+    if as_json:
+        _write_json(rows)
+    else:
+        out.print(of_rows(rows) if rows else "Nothing is parked that fits.")
+
+
+def _write_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def _event(file: Path) -> dict[str, Any]:

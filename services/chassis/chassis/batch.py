@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
@@ -15,6 +15,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from chassis import metrics
 from chassis.aggregates import Document, history_collection
 from chassis.border import Entry
+from chassis.incoming import Replay
 from chassis.outbox import Outbox
 from chassis.parking import Parked, ParkingLot
 from chassis.sessions import Sessions
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from chassis.home import Home
 
 EFFECTS = "effects"
+T = TypeVar("T")
 
 _DUPLICATE = 11000
 _TOO_LARGE = 257
@@ -48,6 +50,7 @@ class Batch:
     effects: list[dict[str, Any]] = field(default_factory=list)
     done_effects: list[str] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
+    replayed: list[tuple[Replay, str]] = field(default_factory=list)
 
     @property
     def changed(self) -> list[Document]:
@@ -57,7 +60,7 @@ class Batch:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.changed or self.parked or self.done_effects)
+        return not (self.changed or self.parked or self.replayed or self.done_effects)
 
 
 class Writer:
@@ -90,17 +93,27 @@ class Writer:
             return
         self._encrypt(batch)
         started = time.perf_counter()
+        self.within(lambda session: self._write(batch, session))
+        metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
+
+    def within(self, write: Callable[[ClientSession], T]) -> T:
+        """Do what `write` does in one transaction.
+
+        Raises:
+            Conflict: Another writer was first.
+            PyMongoError: The store cannot be reached, or cannot take something.
+        """
         written = False
         try:
             with self.sessions.transaction() as session:
-                self._write(batch, session)
+                result = write(session)
                 written = True
         except OperationFailure as error:
             # What was written can only fail for reasons of the store's own, whatever it calls them.
             if _is_conflict(error) or (written and error.code != _TOO_LARGE):
                 raise Conflict from error
             raise
-        metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
+        return result
 
     def _encrypt(self, batch: Batch) -> None:
         without = {f"{d.kind}/{d.id}": d for d in batch.changed if d.needs_cipher}
@@ -117,6 +130,7 @@ class Writer:
         if batch.done_effects:
             database[EFFECTS].bulk_write([DeleteOne({"_id": e}) for e in batch.done_effects], session=session)
         words = self._lot.park(batch.parked, session)
+        self._lot.settle(batch.replayed, batch.at, session)
         self._outbox.add([*batch.entries, *words], batch.at, session)
 
     def _write_documents(self, batch: Batch, session: ClientSession) -> None:

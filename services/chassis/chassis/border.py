@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chassis import crypto, profile, strictjson
 from chassis.decision import ALL, Classification, Contract, Publish, Tell, stream_of
-from chassis.incoming import Arrival, Delivery
+from chassis.incoming import Again, Arrival, Delivery
 from chassis.profile import Envelope
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import EVENTS, own_exchange, queue
@@ -42,6 +42,7 @@ class Entry:
         aggregate: ``<kind>/<id>``: entries of one aggregate are sent in the order of `version`.
         version: The aggregate's version that it belongs to.
         origin: Routing key in four words, for what goes through the own exchange; empty otherwise.
+        again: What a parked message takes along when it is sent again; None for everything new.
     """
 
     exchange: str
@@ -50,6 +51,7 @@ class Entry:
     aggregate: str
     version: int
     origin: str = ""
+    again: Again | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from chassis.effects import Effects
 from chassis.home import Home
 from chassis.logs import log
 from chassis.outbox import Outbox
-from chassis.parking import ParkingLot
+from chassis.parked import ParkedEvents
 from chassis.projection import Projection, projection
 from chassis.timers import Timers
 from chassis.tokens import Tokens
@@ -81,7 +81,7 @@ class Floor:
             if isinstance(declared, projection)
         }
         self.transaction = Transaction(self.home, committed=self._committed)
-        self.lot = ParkingLot(self.home)
+        self.parked = ParkedEvents(self.home, self.transaction)
         self.queries = service.queries(self.home.database) if service.queries else None
         self._outbox = Outbox(self.home.database)
         self._behind = False

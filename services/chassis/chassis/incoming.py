@@ -34,6 +34,45 @@ class Settled(StrEnum):
     CONFLICT = "conflict"
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One attempt to take a parked message after all.
+
+    Attributes:
+        id: The message's id in the parking lot.
+        attempt: What nobody outside can guess; only the entry's latest attempt speaks for it.
+    """
+
+    id: str
+    attempt: str
+
+    @classmethod
+    def read(cls, header: object) -> Replay | None:
+        """The attempt that a header names, or None."""
+        identifier, _, attempt = header.partition("/") if isinstance(header, str) else ("", "", "")
+        return cls(identifier, attempt) if identifier and attempt else None
+
+    @property
+    def header(self) -> str:
+        """How it travels with the message, through the own exchange only."""
+        return f"{self.id}/{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """What a parked message takes along when it is sent again: it goes out as it came in.
+
+    Attributes:
+        content_type: The AMQP property that it came with, or None.
+        headers: Binary mode's headers that it came with.
+        replay: The attempt.
+    """
+
+    content_type: str | None
+    headers: Mapping[str, Any]
+    replay: Replay
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A message as the broker delivered it, kept whole for the parking lot.
@@ -46,6 +85,7 @@ class Delivery:
         queue: The queue that it came from.
         own: True where it came through the organisation's own exchange (a tell, a retry).
         attempts: How often it was tried before.
+        replay: The attempt of an operator that it belongs to, or None.
     """
 
     body: bytes
@@ -55,6 +95,7 @@ class Delivery:
     headers: Mapping[str, object] = field(default_factory=dict)
     own: bool = False
     attempts: int = 0
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from bson import ObjectId
 
 from chassis import metrics
 from chassis.border import Entry
+from chassis.incoming import Again, Replay
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
@@ -54,12 +55,7 @@ class Outbox:
     def pages(self, limit: int) -> list[Page]:
         """The oldest documents."""
         found = self._collection.find().sort("_id", 1).limit(limit)
-        return [
-            Page(
-                d["_id"], d["at"].replace(tzinfo=UTC), [Entry(**{**e, "body": bytes(e["body"])}) for e in d["entries"]]
-            )
-            for d in found
-        ]
+        return [Page(d["_id"], d["at"].replace(tzinfo=UTC), [_entry(e) for e in d["entries"]]) for d in found]
 
     def remove(self, pages: Sequence[Page], session: ClientSession | None = None) -> None:
         """Delete documents whose entries are all confirmed or parked."""
@@ -78,10 +74,44 @@ def _pages(entries: Sequence[Entry]) -> Iterator[list[dict[str, Any]]]:
     page: list[dict[str, Any]] = []
     size = 0
     for entry in entries:
-        if page and (size + len(entry.body) > PAGE_BYTES or len(page) >= PAGE_ENTRIES):
+        needs = _bytes(entry)
+        if page and (size + needs > PAGE_BYTES or len(page) >= PAGE_ENTRIES):
             yield page
             page, size = [], 0
-        page.append(asdict(entry))
-        size += len(entry.body) + 200
+        page.append(_stored(entry))
+        size += needs
     if page:
         yield page
+
+
+def _bytes(entry: Entry) -> int:
+    headers = entry.again.headers if entry.again else {}
+    return len(entry.body) + 200 + sum(len(name) + len(str(value)) for name, value in headers.items())
+
+
+def _stored(entry: Entry) -> dict[str, Any]:
+    stored: dict[str, Any] = {
+        "exchange": entry.exchange,
+        "key": entry.key,
+        "body": entry.body,
+        "aggregate": entry.aggregate,
+        "version": entry.version,
+        "origin": entry.origin,
+    }
+    if entry.again is not None:
+        # Only what is sent again has it: a field that is always empty would cost every event.
+        again = entry.again
+        stored["again"] = {
+            "contentType": again.content_type,
+            "headers": dict(again.headers),
+            "replay": {"id": again.replay.id, "attempt": again.replay.attempt},
+        }
+    return stored
+
+
+def _entry(stored: dict[str, Any]) -> Entry:
+    found = stored.get("again")
+    again = found and Again(
+        content_type=found["contentType"], headers=found["headers"], replay=Replay(**found["replay"])
+    )
+    return Entry(**{**stored, "body": bytes(stored["body"]), "again": again})

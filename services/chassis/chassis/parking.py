@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from bson import ObjectId
 from marshmallow import Schema, fields
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
 from chassis import border, strictjson
 from chassis.border import Cause, Entry
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
 
     from chassis.home import Home
-    from chassis.incoming import Delivery
+    from chassis.incoming import Delivery, Replay
 
 PARKED = "parked"
 REFUSALS = "refusals"
+AUDIT = "parked_audit"
+OUTBOX_QUEUE = "outbox"
+"""Stands for a queue in entries that the own relay has parked."""
+
 WORD_EVERY = timedelta(hours=1)
 """At most one ``event.refused`` in this time for a publisher, type and reason (contract.md)."""
 
@@ -107,6 +113,15 @@ class Parked:
         return self.reason is Reason.IDENTITY_CODE or _holds_identity_code(self.delivery.body)
 
 
+class Status(StrEnum):
+    """Where an entry of the parking lot stands."""
+
+    PARKED = "parked"
+    """It waits for somebody's decision."""
+    REPLAYING = "replaying"
+    """It is on its way to be taken after all."""
+
+
 class ParkingLot:
     """The parking lot of one service."""
 
@@ -117,9 +132,12 @@ class ParkingLot:
     def indexes(self) -> None:
         """Declare what the queries need."""
         self._home.database[PARKED].create_index([("reason", 1), ("last", 1)])
+        self._home.database[PARKED].create_index([("first", 1), ("order", 1)])
+        self._home.database[AUDIT].create_index([("id", 1), ("at", 1)])
+        self._home.database[AUDIT].create_index("request", sparse=True)
 
     def park(self, parked: Sequence[Parked], session: ClientSession) -> list[Entry]:
-        """Write messages into the lot, within a transaction.
+        """Write messages into the lot, within a transaction; a replay that failed goes back into its own place.
 
         Returns:
             The words to their publishers, for the outbox of the same transaction.
@@ -127,39 +145,39 @@ class ParkingLot:
         if not parked:
             return []
         lot = self._home.database[PARKED]
-        known = {
-            found["_id"] for found in lot.find({"_id": {"$in": [p.id for p in parked]}}, {"_id": 1}, session=session)
-        }
-        fresh = {p.id: p for p in parked if p.id not in known}
-        again = [
-            UpdateOne({"_id": p.id}, {"$inc": {"attempts": 1}, "$set": {"last": p.at}}) for p in parked if p.id in known
-        ]
+        named = {p.id for p in parked} | {p.delivery.replay.id for p in parked if p.delivery.replay}
+        found = lot.find({"_id": {"$in": sorted(named)}}, {"attempt": 1}, session=session)
+        known = {entry["_id"]: entry.get("attempt") for entry in found}
+        places = [(p, *_place(p, known)) for p in parked]
+        fresh = {place: p for p, place, _replay in places if place not in known}
+        again = [UpdateOne({"_id": place}, _again(p, replay)) for p, place, replay in places if place in known]
         if fresh:
             lot.insert_many([_document(p) for p in fresh.values()], session=session)
         if again:
             lot.bulk_write(again, session=session)
+        ended = [_ended(replay, p.at, "parked-again", str(p.reason)) for p, _place, replay in places if replay]
+        self.note(ended, session)
         return self._words(list(fresh.values()), session)
 
-    def summary(self) -> list[dict[str, Any]]:
-        """What is parked, grouped by reason, type and publisher, the largest group first."""
-        groups = self._home.database[PARKED].aggregate(
-            [
-                {
-                    "$group": {
-                        "_id": {"reason": "$reason", "rule": "$rule", "type": "$type", "publisher": "$publisher"},
-                        "count": {"$sum": 1},
-                        "first": {"$min": "$first"},
-                        "last": {"$max": "$last"},
-                        "error": {"$first": "$error"},
-                    }
-                }
-            ]
-        )
-        found = [
-            {**g["_id"], **{k: g[k] for k in ("count", "error")}, "first": str(g["first"]), "last": str(g["last"])}
-            for g in groups
-        ]
-        return sorted(found, key=lambda group: -group["count"])
+    def settle(self, ended: Sequence[tuple[Replay, str]], at: datetime, session: ClientSession) -> None:
+        """Remove entries whose replay is settled, within the transaction that settles it.
+
+        Args:
+            ended: Replays, each with how it ended.
+            at: When.
+            session: The transaction's session.
+        """
+        if not ended:
+            return
+        # Where a second copy of the message comes later, or an operator has sent it again, the entry is not this one's.
+        removals = [DeleteOne({"_id": replay.id, "attempt": replay.attempt}) for replay, _how in ended]
+        self._home.database[PARKED].bulk_write(removals, session=session)
+        self.note([_ended(replay, at, "settled", how) for replay, how in ended], session)
+
+    def note(self, lines: Sequence[dict[str, Any]], session: ClientSession) -> None:
+        """Write lines into the audit: who or what did what to which entry, and when."""
+        if lines:
+            self._home.database[AUDIT].insert_many(lines, session=session)
 
     def _words(self, parked: Sequence[Parked], session: ClientSession) -> list[Entry]:
         groups: dict[str, list[Parked]] = {}
@@ -218,12 +236,33 @@ def readable_id(delivery: Delivery) -> str | None:
     return found if isinstance(found, str) and len(found) <= MAX_ID and not holds_identity_code(found) else None
 
 
+def _place(parked: Parked, known: Mapping[str, str | None]) -> tuple[str, Replay | None]:
+    # Only the latest attempt speaks for an entry: what a partner writes into headers can never name it.
+    replay = parked.delivery.replay
+    if replay is not None and known.get(replay.id) == replay.attempt:
+        return replay.id, replay
+    return parked.id, None
+
+
+def _again(parked: Parked, replay: Replay | None) -> dict[str, Any]:
+    changed: dict[str, Any] = {"last": parked.at}
+    if replay is not None:
+        changed |= {"status": str(Status.PARKED), "reason": str(parked.reason), "rule": parked.rule}
+        changed["error"] = parked.error[:MAX_ERROR]
+    return {"$inc": {"attempts": 1}, "$set": changed}
+
+
+def _ended(replay: Replay, at: datetime, what: str, how: str) -> dict[str, Any]:
+    return {"at": at, "person": None, "what": what, "how": how, "id": replay.id, "attempt": replay.attempt}
+
+
 def _document(parked: Parked) -> dict[str, Any]:
     words = parked.words
     withheld = parked.withheld
     body = parked.delivery.body
     return {
         "_id": parked.id,
+        "status": str(Status.PARKED),
         "reason": str(parked.reason),
         "rule": parked.rule,
         "error": parked.error[:MAX_ERROR],
@@ -232,12 +271,15 @@ def _document(parked: Parked) -> dict[str, Any]:
         "publisher": words[2] if len(words) > 2 else None,  # noqa: PLR2004 - the third word of a routing key
         "queue": parked.delivery.queue,
         "key": parked.key,
+        "own": parked.delivery.own,
         "body": None if withheld or len(body) > MAX_BODY else body,
         "bytes": len(body),
         "contentType": parked.delivery.content_type and _clean_text(parked.delivery.content_type),
         "headers": {} if withheld else _plain(parked),
         "attempts": 1,
         "first": parked.at,
+        # Those of one batch share their time, and are to be replayed in the order in which they came.
+        "order": ObjectId(),
         "last": parked.at,
     }
 

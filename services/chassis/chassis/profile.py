@@ -17,6 +17,7 @@ JOSE = "application/jose"
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 ATTEMPTS_HEADER = "x-viisikko-attempts"
 KEY_HEADER = "x-viisikko-key"
+REPLAY_HEADER = "x-viisikko-replay"
 HEADERS = frozenset({ATTEMPTS_HEADER, KEY_HEADER, "x-death", "x-first-death-reason"})
 """Headers besides binary mode's that may be read. ``nameko.*`` and ``call_id_stack`` never are: from outside they end
 nameko's container (reliability.md, 3)."""

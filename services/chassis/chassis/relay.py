@@ -12,13 +12,14 @@ from amqp.exceptions import ChannelError
 
 from chassis import metrics
 from chassis.amqp import Weather, connect
-from chassis.incoming import Delivery
+from chassis.incoming import Delivery, Replay
 from chassis.logs import kind_of, log
 from chassis.outbox import Outbox, Page
-from chassis.parking import Parked, ParkingLot, readable_id
-from chassis.profile import CONTENT_TYPE, KEY_HEADER
+from chassis.parking import OUTBOX_QUEUE, Parked, ParkingLot, readable_id
+from chassis.profile import CONTENT_TYPE, KEY_HEADER, REPLAY_HEADER
 from chassis.reasons import Reason
 from chassis.sessions import Sessions
+from chassis.topology import EVENTS
 
 if TYPE_CHECKING:
     from chassis.border import Entry
@@ -64,7 +65,7 @@ class Relay:
         started = time.perf_counter()
         try:
             self._send([entry for page in pages for entry in page.entries])
-            self._outbox.remove(pages)
+            self._forget(pages)
         except ChannelError as error:
             self.close()
             if error.code not in REFUSALS:
@@ -99,12 +100,25 @@ class Relay:
         metrics.PUBLISHED.inc(len(entries))
         self.weather.back()
 
+    def _forget(self, pages: Sequence[Page]) -> None:
+        published = _published_again(entry for page in pages for entry in page.entries)
+        if not published:
+            self._outbox.remove(pages)
+            return
+        with self._sessions.transaction() as session:
+            self._lot.settle(published, self._home.clock.now(), session)
+            self._outbox.remove(pages, session)
+
     def _one_at_a_time(self, pages: Sequence[Page]) -> None:
         for page in pages:
-            refused = [(e, error) for e in _in_order(page.entries) if (error := self._refusal(e)) is not None]
+            tried = [(entry, self._refusal(entry)) for entry in _in_order(page.entries)]
+            refused = [self._parked(entry, error) for entry, error in tried if error is not None]
+            published = _published_again(entry for entry, error in tried if error is None)
+            now = self._home.clock.now()
             with self._sessions.transaction() as session:
-                words = self._lot.park([self._parked(entry, error) for entry, error in refused], session)
-                self._outbox.add(words, self._home.clock.now(), session)
+                words = self._lot.park(refused, session)
+                self._lot.settle(published, now, session)
+                self._outbox.add(words, now, session)
                 self._outbox.remove([page], session)
 
     def _refusal(self, entry: Entry) -> ChannelError | None:
@@ -120,7 +134,13 @@ class Relay:
 
     def _parked(self, entry: Entry, error: ChannelError) -> Parked:
         delivery = Delivery(
-            body=entry.body, routing_key=entry.origin or entry.key, queue="outbox", content_type=CONTENT_TYPE
+            body=entry.body,
+            routing_key=entry.origin or entry.key,
+            queue=OUTBOX_QUEUE,
+            content_type=_content_type(entry),
+            headers=entry.again.headers if entry.again else {},
+            own=entry.exchange != EVENTS,
+            replay=entry.again.replay if entry.again else None,
         )
         return Parked(
             delivery=delivery,
@@ -150,9 +170,9 @@ class _Publisher:
         for entry in entries:
             message = AmqpMessage(
                 entry.body,
-                content_type=CONTENT_TYPE,
+                content_type=_content_type(entry),
                 delivery_mode=PERSISTENT,
-                application_headers={KEY_HEADER: entry.origin} if entry.origin else {},
+                application_headers=_headers(entry),
             )
             self._channel.basic_publish(message, entry.exchange, entry.key)
             # The broker counts publishes of a channel in confirm mode from 1 on.
@@ -192,6 +212,24 @@ class _Publisher:
     def _not_taken(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - the library's signature
         self._refused = True
         self._confirmed(tag, multiple)
+
+
+def _content_type(entry: Entry) -> str | None:
+    return entry.again.content_type if entry.again else CONTENT_TYPE
+
+
+def _headers(entry: Entry) -> dict[str, Any]:
+    headers = dict(entry.again.headers) if entry.again else {}
+    if entry.origin:
+        headers[KEY_HEADER] = entry.origin
+    if entry.again and entry.exchange != EVENTS:
+        headers[REPLAY_HEADER] = entry.again.replay.header
+    return headers
+
+
+def _published_again(entries: Iterable[Entry]) -> list[tuple[Replay, str]]:
+    """Replays that end with the broker's confirm: own events that it had refused, and nobody here takes."""
+    return [(e.again.replay, "published") for e in entries if e.again and e.exchange == EVENTS]
 
 
 def _in_order(entries: Iterable[Entry]) -> list[Entry]:

@@ -10,15 +10,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.wrappers import Response
 
 from chassis import strictjson, web
+from chassis.border import schema_of
 from chassis.floor import Floor
+from chassis.parked import Asker
+from chassis.selection import ActionSchema, FiltersSchema, ListingSchema, of_query
 from chassis.subscriber import apply_deliveries, subscribe
-from chassis.web import Request, get
+from chassis.web import Request, Stream, get, post
 
 if TYPE_CHECKING:
     from chassis.clock import Clock
     from chassis.decision import Handlers, Network
     from chassis.effects import Adapter
     from chassis.incoming import Delivery, Order, Outcome
+    from chassis.selection import Action
     from chassis.transaction import Incoming
 
 PAGE = 200
@@ -133,6 +137,31 @@ class Service:
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
     @get("/v1/parked", roles={"operator"})
-    def parked(self, _request: Request) -> Any:
+    def parked(self, request: Request) -> Any:
         """What is parked, in groups."""
-        return self.floor.lot.summary()
+        return self.floor.parked.groups(schema_of(FiltersSchema).load(of_query(request.query)))
+
+    @get("/v1/parked/entries", roles={"operator"})
+    def list_parked(self, request: Request) -> Any:
+        """What is parked, one by one, without content."""
+        return Stream(self.floor.parked.entries(schema_of(ListingSchema).load(of_query(request.query))))
+
+    @get("/v1/parked/{id}", roles={"operator"})
+    def show_parked(self, request: Request) -> Any:
+        """One parked event, and what was done with it."""
+        return self.floor.parked.show(request.path["id"])
+
+    @post("/v1/parked/replay", roles={"operator"})
+    def replay_parked(self, request: Request) -> Any:
+        """Take parked events after all."""
+        return self.floor.parked.replay(*_action(request))
+
+    @post("/v1/parked/discard", roles={"operator"})
+    def discard_parked(self, request: Request) -> Any:
+        """Remove parked events for good."""
+        return self.floor.parked.discard(*_action(request))
+
+
+def _action(request: Request) -> tuple[Action, Asker]:
+    action: Action = schema_of(ActionSchema).load(web.read_json(request))
+    return action, Asker(person=request.person, key=request.key, body=request.body)

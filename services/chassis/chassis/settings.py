@@ -175,6 +175,7 @@ class Settings:
         replay_days: Days for which marks are kept (reliability.md, the replay window).
         outbox_limit: Outbox documents beyond which HTTP answers 503.
         effect_attempts: Tries of an effect before it is given up.
+        replays_per_second: Parked events that are replayed in a second at the most.
         log_level: Lowest level that is logged.
     """
 
@@ -193,6 +194,7 @@ class Settings:
     replay_days: int = setting("VIISIKKO_REPLAY_DAYS", count, default=90)
     outbox_limit: int = setting("VIISIKKO_OUTBOX_LIMIT", count, default=1000)
     effect_attempts: int = setting("VIISIKKO_EFFECT_ATTEMPTS", count, default=12)
+    replays_per_second: int = setting("VIISIKKO_REPLAYS_PER_SECOND", count, default=100)
     log_level: str = setting("VIISIKKO_LOG_LEVEL", level, default="info")
 
 

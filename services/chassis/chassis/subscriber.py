@@ -16,10 +16,10 @@ from pymongo.errors import PyMongoError
 from chassis import border, metrics
 from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect
 from chassis.duties import Wake
-from chassis.incoming import Arrival, Delivery
+from chassis.incoming import Arrival, Delivery, Replay
 from chassis.logs import kind_of, log
 from chassis.parking import Parked, readable_id
-from chassis.profile import ATTEMPTS_HEADER, KEY_HEADER
+from chassis.profile import ATTEMPTS_HEADER, KEY_HEADER, REPLAY_HEADER
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import (
     EVENTS,
@@ -114,6 +114,7 @@ class _Line:
             headers=headers,
             own=own,
             attempts=attempts if isinstance(attempts, int) else 0,
+            replay=Replay.read(headers.get(REPLAY_HEADER)) if own else None,
         )
         self.pending.append((message.delivery_tag, delivery))
         self.wake.up()

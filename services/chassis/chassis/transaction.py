@@ -20,7 +20,7 @@ from chassis.batch import Batch, Conflict, Writer
 from chassis.border import Entry
 from chassis.crypto import FieldCipher
 from chassis.decision import Aggregate, Decision, Effect, Invalid, NotYours, Refused, stream_of
-from chassis.incoming import Arrival, Due, Failed, Order, Outcome, Result, Settled
+from chassis.incoming import Arrival, Due, Failed, Order, Outcome, Replay, Result, Settled
 from chassis.logs import kind_of, log
 from chassis.messages import Ignored, Taken, take
 from chassis.parking import Parked
@@ -28,6 +28,8 @@ from chassis.reasons import Reason, Unacceptable
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from pymongo.client_session import ClientSession
 
     from chassis.home import Home
 
@@ -111,11 +113,23 @@ class Transaction:
         Raises:
             StoreAway: The store cannot be reached.
         """
+        self._commit(lambda: self._writer.commit(Batch(at=self._home.clock.now(), parked=list(parked))))
+
+    def write(self, write: Callable[[ClientSession], T]) -> T:
+        """Do what `write` does in one transaction of the chassis's own; where another writer was first, again.
+
+        Raises:
+            StoreAway: The store cannot be reached.
+        """
+        return self._commit(lambda: self._writer.within(write))
+
+    def _commit(self, commit: Callable[[], T]) -> T:
         try:
-            self._patiently(lambda: self._writer.commit(Batch(at=self._home.clock.now(), parked=list(parked))))
+            result = self._patiently(commit)
         except AutoReconnect as error:
             raise StoreAway from error
         self._committed([])
+        return result
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         for count in range(CONFLICT_TRIES):
@@ -132,6 +146,7 @@ class Transaction:
         batch = Batch(at=self._home.clock.now())
         started = time.perf_counter()
         outcomes = self._decide_all(incoming, batch)
+        batch.replayed = _ended_replays(incoming, outcomes)
         metrics.DECIDE_SECONDS.observe(time.perf_counter() - started)
         self._writer.commit(batch)
         self._committed([(d.kind, d.id, d.state, d.version) for d in batch.changed])
@@ -323,6 +338,15 @@ def _failed(incoming: Incoming, batch: Batch, error: Exception | None) -> Outcom
     failure = Failed("The service failed at this; its operators can find it in the log.")
     failure.__cause__ = error
     return Outcome(settled=Settled.REFUSED, refusal=failure)
+
+
+def _ended_replays(incoming: Sequence[Incoming], outcomes: Sequence[Outcome]) -> list[tuple[Replay, str]]:
+    # Those that are parked again end with that.
+    return [
+        (one.delivery.replay, str(outcome.settled))
+        for one, outcome in zip(incoming, outcomes, strict=True)
+        if isinstance(one, Arrival) and one.delivery.replay and outcome.settled is not Settled.PARKED
+    ]
 
 
 def _name(incoming: Incoming) -> str:
