@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import eventlet
 import pytest
 
 from chassis import floor as floors
@@ -65,3 +66,20 @@ def test_a_projection_that_fails_undoes_nothing_that_is_committed(
     outcome = workshop.order("make", {"amount": 3})
 
     assert (outcome.settled, outcome.created) == ("applied", True)
+
+
+def test_what_follows_the_store_has_let_go_of_it_before_it_is_closed(workshop: Workshop) -> None:
+    floor, last_words = workshop.floor, []
+
+    def follow() -> None:
+        try:
+            eventlet.sleep(60)
+        finally:
+            eventlet.sleep(0.01)
+            last_words.append(floor.home.database.command("ping")["ok"])
+
+    floor._follow(follow)
+    eventlet.sleep(0)
+    floor.close()
+
+    assert last_words == [1.0]
