@@ -72,8 +72,11 @@ def _queues(organisations: Iterable[Organisation], services: Iterable[tuple[str,
 
 
 def _undeliverable(organisations: Iterable[Organisation]) -> list[Binding]:
-    # What goes to all and that nobody reads is only counted by the exchange; what is addressed is kept.
-    directed = [Binding(topology.UNROUTED, topology.UNDELIVERABLE, f"*.*.*.{o.code}") for o in organisations]
+    # What goes to all or to the own organisation, and that nobody reads, is only counted by the exchange; what one
+    # organisation addresses to another is kept.
+    codes = [organisation.code for organisation in organisations]
+    pairs = [(sender, receiver) for sender in codes for receiver in codes if sender != receiver]
+    directed = [Binding(topology.UNROUTED, topology.UNDELIVERABLE, f"*.*.{s}.{r}") for s, r in pairs]
     return [*directed, Binding(topology.UNROUTED, topology.EXPIRED, topology.EXPIRED)]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from chassis.decision import Network, Organisation
-from console import definitions
+from console import definitions, interrupts
 from console.folder import Folder
 from console.nodes.broker import RabbitNode
 from console.nodes.mail import MailSink
@@ -89,6 +89,7 @@ class Region:
         try:
             self._start()
         except BaseException:
+            interrupts.clean_up_undisturbed()
             self.stop()
             raise
 

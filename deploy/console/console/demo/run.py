@@ -8,6 +8,7 @@ from typing import Any
 
 from chassis import network as networks
 from chassis.topology import UNDELIVERABLE
+from console import interrupts
 from console.api import Refused, TimeUp
 from console.demo import journeys
 from console.demo.day import Day
@@ -16,7 +17,6 @@ from console.demo.show import Show, Witness
 from console.folder import Folder
 from console.reach import Reach
 from console.region import Region
-from console.supervise import interrupt_on_signals
 
 FOLDER = Path(".viisikko/demo")
 
@@ -50,7 +50,7 @@ def play(file: Path, data: Path | None, *, quiet: bool) -> dict[str, Any]:
         Missing: A client, event or mail is missing, or something was parked.
         NotReady: A part did not come up.
     """
-    interrupt_on_signals()
+    interrupts.listen()
     folder = Folder(FOLDER)
     folder.empty()
     show = Show(silent=quiet)
@@ -63,6 +63,7 @@ def play(file: Path, data: Path | None, *, quiet: bool) -> dict[str, Any]:
     except (TimeUp, Refused) as error:
         raise Missing(f"{error}; the logs are in {FOLDER}/logs") from None
     finally:
+        interrupts.clean_up_undisturbed()
         show.chapter("The network stops")
         region.stop()
     result["seconds"] = round(time.monotonic() - started, 1)
