@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import NoReturn
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -15,6 +16,7 @@ def listen() -> None:
     Once is not enough: Python drops an exception that strikes in a callback of its own, such as those around a fork.
     Ctrl-C is set as well, since a shell starts its background jobs with that signal ignored.
     """
+    sys.unraisablehook = _quiet
     for number in (*STOPS, signal.SIGALRM):
         signal.signal(number, _interrupt)
 
@@ -29,3 +31,9 @@ def clean_up_undisturbed() -> None:
 def _interrupt(_number: int, _frame: object) -> NoReturn:
     signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
     raise KeyboardInterrupt
+
+
+def _quiet(dropped: sys.UnraisableHookArgs) -> None:
+    # The interrupt that was dropped comes again; nobody needs to read of it.
+    if dropped.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(dropped)
