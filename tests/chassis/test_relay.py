@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from chassis.topology import EVENTS
 
 @pytest.fixture
 def workshop(place: Place) -> Iterator[Workshop]:
-    made = Workshop(Things, place)
+    made = Workshop(Things, replace(place, more={"VIISIKKO_HEARTBEAT_SECONDS": "2"}))
     yield made
     made.close()
 
@@ -85,10 +86,7 @@ def test_an_exchange_that_is_not_declared_yet_is_waited_for(workshop: Workshop, 
     assert (relay.run_once(), workshop.sent()) == (1, [])
 
 
-def test_an_idle_relay_reads_what_the_broker_says(
-    workshop: Workshop, relay: Relay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chassis.amqp.HEARTBEAT_SECONDS", 2)
+def test_an_idle_relay_reads_what_the_broker_says(workshop: Workshop, relay: Relay) -> None:
     put(workshop, [counted(1, "kunta")])
     relay.run_once()
     publisher = relay._publisher

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from chassis.home import Home
 
-HEARTBEAT_SECONDS = 20
 CONNECT_SECONDS = 10
 RETRY_SECONDS = 1.0
 
@@ -42,7 +41,7 @@ def connect(home: Home, part: str) -> Connection:
     """
     connection = Connection(
         home.settings.amqp,
-        heartbeat=HEARTBEAT_SECONDS,
+        heartbeat=home.settings.heartbeat_seconds,
         connect_timeout=CONNECT_SECONDS,
         transport_options={
             "client_properties": {"connection_name": f"{home.organisation}.{home.service}.{part}"},

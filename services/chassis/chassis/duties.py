@@ -10,7 +10,7 @@ from eventlet.queue import Empty, Full, LightQueue
 from pymongo.errors import PyMongoError
 
 from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS
-from chassis.leader import LEASE_SECONDS, RENEW_SECONDS, Leader
+from chassis.leader import Leader
 from chassis.logs import log
 from chassis.relay import Relay
 from chassis.transaction import StoreAway
@@ -65,7 +65,7 @@ class Duties:
             may_decide: Whether what decisions read is there; until then only the relay runs.
         """
         self._may_decide = may_decide
-        self._leader = Leader(home.database)
+        self._leader = Leader(home.database, home.settings.lease_seconds)
         self._relay = Relay(home)
         self._timers = timers
         self._effects = effects
@@ -117,7 +117,7 @@ class Duties:
     def _relay_step(self) -> float:
         if not self._leader.tick():
             self._relay.close()
-            return RENEW_SECONDS
+            return self._leader.renew_seconds
         if self._relay.run_once():
             return 0
         self._relay.idle()
@@ -144,7 +144,7 @@ class Duties:
         wait = self._stepped(step)
         # A leader must renew its lease in time, however long the step wants to wait.
         if wait:
-            wake.wait(min(wait, LEASE_SECONDS / 3))
+            wake.wait(min(wait, self._leader.renew_seconds))
         else:
             eventlet.sleep(0)
 

@@ -1,7 +1,7 @@
 """One replica leads: it alone runs relay, timers and effects of its service.
 
 The lease is a counter in the store that the leader moves on. Another replica takes over when it has seen the same
-count for `LEASE_SECONDS` of its own monotonic time, so that a stepped clock neither frees nor holds the lease.
+count for the lease's seconds of its own monotonic time, so that a stepped clock neither frees nor holds the lease.
 """
 
 from __future__ import annotations
@@ -19,16 +19,23 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 LEASES = "leases"
-LEASE_SECONDS = 15.0
-RENEW_SECONDS = 4.0
+RENEWALS = 4
+"""How often a leader moves the counter on in the time of one lease."""
 
 
 class Leader:
     """The lease of one service."""
 
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
-        """Keep the lease in the service's own database."""
+    def __init__(self, database: Database[dict[str, Any]], lease_seconds: float) -> None:
+        """Keep the lease in the service's own database.
+
+        Args:
+            database: Of the service.
+            lease_seconds: After how long a counter that stands still is another's to take; the same in all replicas.
+        """
         self._leases = database[LEASES]
+        self._lease_seconds = lease_seconds
+        self.renew_seconds = lease_seconds / RENEWALS
         self._me = uuid.uuid4().hex
         self._seen: tuple[str, int] | None = None
         self._since = 0.0
@@ -38,7 +45,7 @@ class Leader:
     @property
     def leads(self) -> bool:
         """Whether this replica leads; false as soon as the lease could be another's."""
-        return time.monotonic() - self._renewed < LEASE_SECONDS and self._renewed > 0
+        return time.monotonic() - self._renewed < self._lease_seconds and self._renewed > 0
 
     def tick(self) -> bool:
         """Renew or try to take the lease, when it is time; whether this replica leads.
@@ -47,7 +54,7 @@ class Leader:
             PyMongoError: The store cannot be reached.
         """
         now = time.monotonic()
-        if self.leads and now - self._renewed < RENEW_SECONDS:
+        if self.leads and now - self._renewed < self.renew_seconds:
             return True
         before = self.leads
         # Counted from before the call: the store may take long to answer.
@@ -77,7 +84,8 @@ class Leader:
         seen = (held["holder"], held["beat"])
         if seen != self._seen:
             self._seen, self._since = seen, time.monotonic()
-        if time.monotonic() - self._since < LEASE_SECONDS:
+        # A renewal whose answer was lost has moved the counter on all the same; the lease is still this replica's.
+        if held["holder"] != self._me and time.monotonic() - self._since < self._lease_seconds:
             return False
         taken = {"$set": {"holder": self._me, "beat": 1}}
         won = self._leases.update_one({"_id": "leader", "holder": seen[0], "beat": seen[1]}, taken).matched_count == 1

@@ -176,6 +176,9 @@ class Settings:
         outbox_limit: Outbox documents beyond which HTTP answers 503.
         effect_attempts: Tries of an effect before it is given up.
         replays_per_second: Parked events that are replayed in a second at the most.
+        heartbeat_seconds: How often broker and service tell each other that they are alive; a frozen one is given up
+            after two to three of them (https://www.rabbitmq.com/docs/heartbeats).
+        lease_seconds: After how long a leader that does not move its lease is followed by its standby.
         log_level: Lowest level that is logged.
     """
 
@@ -195,6 +198,8 @@ class Settings:
     outbox_limit: int = setting("VIISIKKO_OUTBOX_LIMIT", count, default=1000)
     effect_attempts: int = setting("VIISIKKO_EFFECT_ATTEMPTS", count, default=12)
     replays_per_second: int = setting("VIISIKKO_REPLAYS_PER_SECOND", count, default=100)
+    heartbeat_seconds: int = setting("VIISIKKO_HEARTBEAT_SECONDS", count, default=20)
+    lease_seconds: float = setting("VIISIKKO_LEASE_SECONDS", positive, default=15.0)
     log_level: str = setting("VIISIKKO_LOG_LEVEL", level, default="info")
 
 
