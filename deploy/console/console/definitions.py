@@ -61,10 +61,7 @@ def _queues(organisations: Iterable[Organisation], services: Iterable[tuple[str,
     found = [
         {"name": name, "arguments": dict(arguments)}
         for code, service in services
-        for name, arguments in (
-            (topology.queue(code, service), topology.QUEUE_ARGUMENTS),
-            (topology.dead(topology.queue(code, service)), topology.PLAIN_ARGUMENTS),
-        )
+        for name, arguments in topology.service_queues(code, service).items()
     ]
     mailboxes = [topology.mailbox(o.code) for o in organisations if o.joins == "guest"]
     kept = [*mailboxes, topology.UNDELIVERABLE, topology.EXPIRED]

@@ -10,7 +10,6 @@ from amqp.serialization import decode_properties_basic
 from kombu import Connection
 from kombu.exceptions import KombuError
 
-from chassis import metrics
 from chassis.logs import log
 
 if TYPE_CHECKING:
@@ -32,8 +31,13 @@ BROKER_ERRORS = (AMQPError, KombuError, OSError)
 """What a broken connection raises."""
 
 
-def connect(home: Home, part: str) -> Connection:
+def connect(home: Home, part: str, *, blocked: Callable[[bool], None] = lambda _is: None) -> Connection:
     """An open connection whose name in the broker's console tells which part of which service it is.
+
+    Args:
+        home: The service.
+        part: The part.
+        blocked: Called when the broker blocks who publishes (memory or disk alarm), and when no longer.
 
     Raises:
         OSError: The broker cannot be reached.
@@ -46,8 +50,8 @@ def connect(home: Home, part: str) -> Connection:
         transport_options={
             "client_properties": {"connection_name": f"{home.organisation}.{home.service}.{part}"},
             "frame_handler": lenient_frames,
-            "on_blocked": lambda _reason: metrics.BROKER_BLOCKED.set(1),
-            "on_unblocked": lambda: metrics.BROKER_BLOCKED.set(0),
+            "on_blocked": lambda _reason: blocked(True),  # noqa: FBT003 - it is what it is named for
+            "on_unblocked": lambda: blocked(False),  # noqa: FBT003 - the same
         },
     )
     connection.connect()

@@ -15,7 +15,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from chassis import metrics
 from chassis.aggregates import Document, history_collection
 from chassis.border import Entry
-from chassis.incoming import Replay
+from chassis.incoming import Delivery, Replay
 from chassis.outbox import Outbox
 from chassis.parking import Parked, ParkingLot
 from chassis.sessions import Sessions
@@ -50,6 +50,7 @@ class Batch:
     effects: list[dict[str, Any]] = field(default_factory=list)
     done_effects: list[str] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
+    retried: list[Delivery] = field(default_factory=list)
     replayed: list[tuple[Replay, str]] = field(default_factory=list)
 
     @property
@@ -60,7 +61,7 @@ class Batch:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.changed or self.parked or self.replayed or self.done_effects)
+        return not (self.changed or self.parked or self.replayed or self.done_effects or self.entries)
 
 
 class Writer:

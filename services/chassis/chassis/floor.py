@@ -102,6 +102,10 @@ class Floor:
         """Whether commands must wait: the outbox is longer than its limit, or what decisions read is not loaded."""
         return self._behind or not self.may_decide()
 
+    def is_full(self) -> bool:
+        """Whether the outbox is longer than its limit, so that nothing more is to be taken from the broker."""
+        return self._behind
+
     def may_decide(self) -> bool:
         """Whether what decisions read is there; what is not complete would decide wrongly and for ever."""
         return self._opened and all(kept.loaded for kept in self.projections.values())
@@ -111,7 +115,9 @@ class Floor:
         loaded = all(kept.loaded for kept in self.projections.values())
         # A store that hangs does not even fail.
         seen = time.monotonic() - self._seen < STALE_SECONDS
-        return {"store": self.store_ready and seen, "projections": loaded, **self.duties.ready()}
+        failing = self.subscriber is not None and self.subscriber.failing.away
+        parts = {"store": self.store_ready and seen, "projections": loaded, "decisions": not failing}
+        return {**parts, **self.duties.ready()}
 
     def broker_ready(self) -> bool:
         """Whether events can come."""

@@ -26,6 +26,7 @@ class Settled(StrEnum):
     """How a message ended (reliability.md, Settling a message)."""
 
     APPLIED = "applied"
+    RETRIED = "retried"
     DUPLICATE = "duplicate"
     SUPERSEDED = "superseded"
     IGNORED = "ignored"
@@ -60,17 +61,21 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """What a parked message takes along when it is sent again: it goes out as it came in.
+    """What a message takes along when it is sent again: it goes out as it came in.
 
     Attributes:
         content_type: The AMQP property that it came with, or None.
         headers: Binary mode's headers that it came with.
-        replay: The attempt.
+        replay: The attempt of an operator that it belongs to, or None.
+        attempts: How often it was tried before; parked messages begin anew.
+        wait_seconds: How long it waits in the ladder's queue; 0 where it goes somewhere else.
     """
 
     content_type: str | None
     headers: Mapping[str, Any]
-    replay: Replay
+    replay: Replay | None = None
+    attempts: int = 0
+    wait_seconds: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ PARKED = Counter("viisikko_parked", "Messages put into the parking lot, by reaso
 BATCH_MESSAGES = Histogram(
     "viisikko_batch_messages", "Messages in a batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
 )
+RETRIES = Counter("viisikko_retries", "Messages that this service failed at, by the ladder's step", ["step"])
 DECIDE_SECONDS = Histogram("viisikko_decide_seconds", "Deciding one batch", buckets=SECONDS)
 COMMIT_SECONDS = Histogram("viisikko_commit_seconds", "Writing one batch", buckets=SECONDS)
 CONFLICTS = Counter("viisikko_conflicts", "Batches tried again because another writer was first")
@@ -23,7 +24,11 @@ LEADER = Gauge("viisikko_leader", "1 where this replica runs relay, timers and e
 TIMERS_FIRED = Counter("viisikko_timers_fired", "Timers that fired")
 TIMERS_LATE_SECONDS = Gauge("viisikko_timers_late_seconds", "How late the last timer fired")
 EFFECTS = Counter("viisikko_effects", "Effects by name and how they went", ["name", "how"])
-CONSUMER_PAUSED = Gauge("viisikko_consumer_paused", "1 while the subscriber waits for the store")
+CONSUMER_PAUSED = Gauge(
+    "viisikko_consumer_paused",
+    "1 while the subscriber waits, by what for",
+    ["why"],
+)
 BROKER_CONNECTED = Gauge("viisikko_broker_connected", "1 while the subscriber is connected")
 BROKER_BLOCKED = Gauge("viisikko_broker_blocked", "1 while the broker blocks publishers (memory or disk alarm)")
 HTTP_SECONDS = Histogram("viisikko_http_seconds", "Answering one HTTP request", ["method", "status"], buckets=SECONDS)

@@ -104,7 +104,9 @@ def _stored(entry: Entry) -> dict[str, Any]:
         stored["again"] = {
             "contentType": again.content_type,
             "headers": dict(again.headers),
-            "replay": {"id": again.replay.id, "attempt": again.replay.attempt},
+            "replay": again.replay and {"id": again.replay.id, "attempt": again.replay.attempt},
+            "attempts": again.attempts,
+            "waitSeconds": again.wait_seconds,
         }
     return stored
 
@@ -112,6 +114,10 @@ def _stored(entry: Entry) -> dict[str, Any]:
 def _entry(stored: dict[str, Any]) -> Entry:
     found = stored.get("again")
     again = found and Again(
-        content_type=found["contentType"], headers=found["headers"], replay=Replay(**found["replay"])
+        content_type=found["contentType"],
+        headers=found["headers"],
+        replay=found["replay"] and Replay(**found["replay"]),
+        attempts=found.get("attempts", 0),
+        wait_seconds=found.get("waitSeconds", 0),
     )
     return Entry(**{**stored, "body": bytes(stored["body"]), "again": again})

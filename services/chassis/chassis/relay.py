@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from chassis.incoming import Delivery, Replay
 from chassis.logs import kind_of, log
 from chassis.outbox import Outbox, Page
 from chassis.parking import OUTBOX_QUEUE, Parked, ParkingLot, readable_id
-from chassis.profile import CONTENT_TYPE, KEY_HEADER, REPLAY_HEADER
+from chassis.profile import ATTEMPTS_HEADER, CONTENT_TYPE, KEY_HEADER, REPLAY_HEADER
 from chassis.reasons import Reason
 from chassis.sessions import Sessions
 from chassis.topology import EVENTS
@@ -29,6 +29,9 @@ PAGES = 50
 """Outbox documents published together."""
 
 CONFIRM_SECONDS = 30.0
+BEAT_SECONDS = 1.0
+"""How often a wait looks at its limits and at the connection's heartbeat."""
+
 PERSISTENT = 2
 REFUSALS = frozenset({403, 406})
 """Replies that mean this one message: no right to publish it, or it is not to be had. Everything else, such as an
@@ -37,6 +40,10 @@ exchange that is not declared yet (404), is a broker that is not ready."""
 
 class NotConfirmed(OSError):  # noqa: N818 - errors name the fact
     """The broker did not confirm in time; the connection is given up and everything is sent again."""
+
+
+class Blocked(OSError):  # noqa: N818 - errors name the fact
+    """The broker blocks everybody who publishes until its memory or disk alarm is over; what was sent waits with it."""
 
 
 class Relay:
@@ -50,6 +57,7 @@ class Relay:
         self._sessions = Sessions(home.database)
         self._publisher: _Publisher | None = None
         self.weather = Weather("broker")
+        self.alarm = Weather("publishing")
 
     def run_once(self) -> int:
         """Publish what waits, up to `PAGES` documents; how many were sent.
@@ -92,10 +100,19 @@ class Relay:
         if self._publisher is not None:
             self._publisher.close()
         self._publisher = None
+        # Whether a new connection is blocked, the broker says when it is used.
+        self._blocked(False)  # noqa: FBT003 - it is what it is named for
+
+    def _blocked(self, is_blocked: bool) -> None:  # noqa: FBT001 - the library's callback
+        metrics.BROKER_BLOCKED.set(int(is_blocked))
+        if is_blocked:
+            self.alarm.gone(Blocked("the broker takes no events: it is short of memory or disk"))
+        else:
+            self.alarm.back()
 
     def _send(self, entries: Sequence[Entry]) -> None:
         if self._publisher is None:
-            self._publisher = _Publisher(self._home)
+            self._publisher = _Publisher(self._home, self._blocked)
         self._publisher.publish(_in_order(entries))
         metrics.PUBLISHED.inc(len(entries))
         self.weather.back()
@@ -154,8 +171,10 @@ class Relay:
 class _Publisher:
     """A connection with a channel in confirm mode."""
 
-    def __init__(self, home: Home) -> None:
-        self._connection = connect(home, "relay")
+    def __init__(self, home: Home, blocked: Callable[[bool], None]) -> None:
+        self._is_blocked = False
+        self._tell_blocked = blocked
+        self._connection = connect(home, "relay", blocked=self._blocked)
         self._channel: Any = self._connection.channel()
         self._waiting: set[int] = set()
         self._tag = 0
@@ -168,13 +187,7 @@ class _Publisher:
         self._waiting.clear()
         self._refused = False
         for entry in entries:
-            message = AmqpMessage(
-                entry.body,
-                content_type=_content_type(entry),
-                delivery_mode=PERSISTENT,
-                application_headers=_headers(entry),
-            )
-            self._channel.basic_publish(message, entry.exchange, entry.key)
+            self._channel.basic_publish(_message(entry), entry.exchange, entry.key)
             # The broker counts publishes of a channel in confirm mode from 1 on.
             self._tag += 1
             self._waiting.add(self._tag)
@@ -197,11 +210,24 @@ class _Publisher:
         deadline = time.monotonic() + CONFIRM_SECONDS
         while self._waiting:
             left = deadline - time.monotonic()
+            if self._is_blocked:
+                # What was sent waits with the broker, and a new connection would be blocked as well.
+                deadline, left = time.monotonic() + CONFIRM_SECONDS, CONFIRM_SECONDS
             if left <= 0:
                 raise NotConfirmed(f"{len(self._waiting)} publishes were not confirmed in {CONFIRM_SECONDS:.0f} s")
-            self._connection.drain_events(timeout=left)
+            self._drain(left)
         if self._refused:
             raise NotConfirmed("the broker did not take a publish (nack)")
+
+    def _drain(self, seconds: float) -> None:
+        try:
+            self._connection.drain_events(timeout=min(seconds, BEAT_SECONDS))
+        except TimeoutError:
+            self._connection.heartbeat_check()
+
+    def _blocked(self, is_blocked: bool) -> None:  # noqa: FBT001 - the library's callback
+        self._is_blocked = is_blocked
+        self._tell_blocked(is_blocked)
 
     def _confirmed(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - the library's signature
         if multiple:
@@ -214,6 +240,13 @@ class _Publisher:
         self._confirmed(tag, multiple)
 
 
+def _message(entry: Entry) -> AmqpMessage:
+    properties: dict[str, Any] = {"delivery_mode": PERSISTENT, "application_headers": _headers(entry)}
+    if entry.again and entry.again.wait_seconds:
+        properties["expiration"] = str(int(entry.again.wait_seconds * 1000))
+    return AmqpMessage(entry.body, content_type=_content_type(entry), **properties)
+
+
 def _content_type(entry: Entry) -> str | None:
     return entry.again.content_type if entry.again else CONTENT_TYPE
 
@@ -223,13 +256,15 @@ def _headers(entry: Entry) -> dict[str, Any]:
     if entry.origin:
         headers[KEY_HEADER] = entry.origin
     if entry.again and entry.exchange != EVENTS:
-        headers[REPLAY_HEADER] = entry.again.replay.header
+        headers[ATTEMPTS_HEADER] = entry.again.attempts
+        if entry.again.replay:
+            headers[REPLAY_HEADER] = entry.again.replay.header
     return headers
 
 
 def _published_again(entries: Iterable[Entry]) -> list[tuple[Replay, str]]:
     """Replays that end with the broker's confirm: own events that it had refused, and nobody here takes."""
-    return [(e.again.replay, "published") for e in entries if e.again and e.exchange == EVENTS]
+    return [(e.again.replay, "published") for e in entries if e.again and e.again.replay and e.exchange == EVENTS]
 
 
 def _in_order(entries: Iterable[Entry]) -> list[Entry]:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pymongo import uri_parser
 from pymongo.errors import PyMongoError
 
+from chassis.topology import STEPS
+
 LEVELS = ("debug", "info", "warning", "error")
 
 _PORTS = 2**16
@@ -150,6 +152,33 @@ def count(text: str) -> int:
     return int(value)
 
 
+def share(text: str) -> float:
+    """A share, above 0 and 1 at the most.
+
+    Raises:
+        ValueError: It is none.
+    """
+    value = positive(text)
+    if value > 1:
+        raise ValueError("must be a share, above 0 and 1 at the most")
+    return value
+
+
+def ladder(text: str) -> tuple[float, ...]:
+    """Seconds to wait before each further try, such as ``10,60,600,3600``; empty for no further try.
+
+    Raises:
+        ValueError: It is none, or has more steps than there are queues.
+    """
+    try:
+        steps = tuple(positive(step) for step in text.split(",") if text.strip())
+    except ValueError:
+        steps = None
+    if steps is None or len(steps) > STEPS:
+        raise ValueError(f"must be up to {STEPS} numbers of seconds above zero, with commas between them")
+    return steps
+
+
 def optional_path(text: str) -> Path | None:
     """A path, or None where the text is empty."""
     return Path(text) if text else None
@@ -172,6 +201,10 @@ class Settings:
         batch_messages: Messages in a batch at the most.
         batch_bytes: Bytes in a batch at the most.
         linger_seconds: How long a batch that is not full waits for more.
+        retry_seconds: How long a message that the service failed at waits before each further try.
+        failure_window: So many messages are looked back at to tell a bad release from a bad message.
+        failure_share: Where more than this share of them failed, the consumer pauses; 1 for never.
+        probe_seconds: How often it then tries whether it would succeed.
         replay_days: Days for which marks are kept (reliability.md, the replay window).
         outbox_limit: Outbox documents beyond which HTTP answers 503.
         effect_attempts: Tries of an effect before it is given up.
@@ -194,6 +227,10 @@ class Settings:
     batch_messages: int = setting("VIISIKKO_BATCH_MESSAGES", count, default=200)
     batch_bytes: int = setting("VIISIKKO_BATCH_BYTES", count, default=2 * 2**20)
     linger_seconds: float = setting("VIISIKKO_LINGER_SECONDS", positive, default=0.005)
+    retry_seconds: tuple[float, ...] = setting("VIISIKKO_RETRY_SECONDS", ladder, default=(10.0, 60.0, 600.0, 3600.0))
+    failure_window: int = setting("VIISIKKO_FAILURE_WINDOW", count, default=100)
+    failure_share: float = setting("VIISIKKO_FAILURE_SHARE", share, default=0.5)
+    probe_seconds: float = setting("VIISIKKO_PROBE_SECONDS", positive, default=10.0)
     replay_days: int = setting("VIISIKKO_REPLAY_DAYS", count, default=90)
     outbox_limit: int = setting("VIISIKKO_OUTBOX_LIMIT", count, default=1000)
     effect_attempts: int = setting("VIISIKKO_EFFECT_ATTEMPTS", count, default=12)

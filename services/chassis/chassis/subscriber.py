@@ -17,19 +17,12 @@ from chassis import border, metrics
 from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect
 from chassis.duties import Wake
 from chassis.incoming import Arrival, Delivery, Replay
+from chassis.killswitch import Failing
 from chassis.logs import kind_of, log
 from chassis.parking import Parked, readable_id
 from chassis.profile import ATTEMPTS_HEADER, KEY_HEADER, REPLAY_HEADER
 from chassis.reasons import Reason, Unacceptable
-from chassis.topology import (
-    EVENTS,
-    PLAIN_ARGUMENTS,
-    QUEUE_ARGUMENTS,
-    dead,
-    own_exchange,
-    queue,
-    service_bindings,
-)
+from chassis.topology import EVENTS, dead, own_exchange, queue, service_bindings, service_queues
 from chassis.transaction import StoreAway
 
 if TYPE_CHECKING:
@@ -90,9 +83,10 @@ class _Line:
             log.debug("subscriber.close", error=error)
 
     def _declare(self) -> None:
-        for name, arguments in ((self._queue, QUEUE_ARGUMENTS), (dead(self._queue), PLAIN_ARGUMENTS)):
-            self.channel.queue_declare(name, durable=True, auto_delete=False, arguments=dict(arguments))
+        # A queue may dead-letter only into an exchange that is there.
         self.channel.exchange_declare(own_exchange(self._home.organisation), "direct", durable=True, auto_delete=False)
+        for name, arguments in service_queues(self._home.organisation, self._home.service).items():
+            self.channel.queue_declare(name, durable=True, auto_delete=False, arguments=dict(arguments))
         events = self._home.handlers.event_names()
         for binding in service_bindings(self._home.organisation, self._home.service, events):
             self.channel.queue_bind(binding.queue, binding.exchange, binding.key)
@@ -104,7 +98,7 @@ class _Line:
         info = message.delivery_info
         own = info["exchange"] != EVENTS
         key = headers.get(KEY_HEADER) if own else None
-        attempts = headers.get(ATTEMPTS_HEADER)
+        attempts = headers.get(ATTEMPTS_HEADER) if own else 0
         body = message.body
         delivery = Delivery(
             body=body.encode() if isinstance(body, str) else bytes(body),
@@ -113,7 +107,7 @@ class _Line:
             content_type=message.properties.get("content_type"),
             headers=headers,
             own=own,
-            attempts=attempts if isinstance(attempts, int) else 0,
+            attempts=attempts if isinstance(attempts, int) and attempts > 0 else 0,
             replay=Replay.read(headers.get(REPLAY_HEADER)) if own else None,
         )
         self.pending.append((message.delivery_tag, delivery))
@@ -129,6 +123,8 @@ class Subscriber(Entrypoint):
         self.home: Home = floor.home
         self._may_decide: Callable[[], bool] = floor.may_decide
         self._store: Weather = floor.store
+        self._is_full: Callable[[], bool] = floor.is_full
+        self.failing = Weather("decisions")
         self._line: _Line | None = None
         self._running = False
         self._weather = Weather("broker")
@@ -211,14 +207,17 @@ class Subscriber(Entrypoint):
                 line.give_up()
 
     def _batch(self, line: _Line) -> None:
+        self._wait_for_relay(line)
         settings = self.home.settings
         if len(line.pending) < settings.batch_messages and self._running:
             eventlet.sleep(settings.linger_seconds)
         tag, deliveries = self._next(line)
         metrics.BATCH_MESSAGES.observe(len(deliveries))
-        self._in_worker(deliveries)
+        if not self._settled(deliveries):
+            log.warning("subscriber.left", messages=len(deliveries) + len(line.pending))
+            line.give_up()
         # After a reconnection the broker sends the batch again, and its marks tell that it is known.
-        if line is self._line:
+        elif line is self._line:
             line.ack(tag)
 
     def _next(self, line: _Line) -> tuple[int, list[Delivery]]:
@@ -233,24 +232,48 @@ class Subscriber(Entrypoint):
             deliveries.append(delivery)
         return tag, deliveries
 
-    def _in_worker(self, deliveries: Sequence[Delivery]) -> None:
-        while True:
-            done = Event()
-
-            def finished(_context: Any, result: Any, failure: Any, done: Any = done) -> tuple[Any, Any]:
-                done.send((result, failure))
-                return result, None
-
-            self.container.spawn_worker(self, (deliveries,), {}, handle_result=finished)
-            away, failure = done.wait()
-            if failure is not None:
-                raise failure[1]
-            metrics.CONSUMER_PAUSED.set(int(away is not None))
-            if away is None:
-                return
-            # Nothing is parked while the store is away: the same batch is tried until it is back.
-            self._store.gone(away)
+    def _wait_for_relay(self, line: _Line) -> None:
+        """Take nothing more while the outbox is full; a stop does not wait, since what was taken is to be finished."""
+        while self._running and not line.broken and self._is_full():
+            metrics.CONSUMER_PAUSED.labels("outbox").set(1)
             eventlet.sleep(RETRY_SECONDS)
+        metrics.CONSUMER_PAUSED.labels("outbox").set(0)
+
+    def _settled(self, deliveries: Sequence[Delivery]) -> bool:
+        """Apply a batch until it is settled; false where a stop comes while it has to wait."""
+        while True:
+            held = self._in_worker(deliveries)
+            failing = isinstance(held, Failing)
+            metrics.CONSUMER_PAUSED.labels("failing").set(int(failing))
+            metrics.CONSUMER_PAUSED.labels("store").set(int(held is not None and not failing))
+            if held is None:
+                self.failing.back()
+                return True
+            # Nothing is parked meanwhile: the same batch is tried again.
+            (self.failing if failing else self._store).gone(held)
+            if not self._wait(self.home.settings.probe_seconds if failing else RETRY_SECONDS):
+                return False
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for so long; false as soon as the service is to stop."""
+        until = time.monotonic() + seconds
+        while self._running and (left := until - time.monotonic()) > 0:
+            eventlet.sleep(min(left, READ_SECONDS))
+        return self._running
+
+    def _in_worker(self, deliveries: Sequence[Delivery]) -> Exception | None:
+        done = Event()
+
+        def finished(_context: Any, result: Any, failure: Any) -> tuple[Any, Any]:
+            done.send((result, failure))
+            return result, None
+
+        self.container.spawn_worker(self, (deliveries,), {}, handle_result=finished)
+        held: Exception | None
+        held, failure = done.wait()
+        if failure is not None:
+            raise failure[1]
+        return held
 
 
 subscribe = Subscriber.decorator
@@ -258,16 +281,16 @@ subscribe = Subscriber.decorator
 
 def apply_deliveries(
     home: Home, transaction: Transaction, deliveries: Sequence[Delivery]
-) -> StoreAway | PyMongoError | None:
+) -> StoreAway | PyMongoError | Failing | None:
     """Admit and apply a batch as the broker delivered it.
 
     Returns:
-        None where all of it is settled; the error where the store cannot be reached and the same batch is to be
-        applied again later.
+        None where all of it is settled; the error where the store cannot be reached, or this service fails at too
+        much, and the same batch is to be applied again later.
     """
     try:
         _apply(home, transaction, deliveries)
-    except (StoreAway, PyMongoError) as error:
+    except (StoreAway, PyMongoError, Failing) as error:
         return error
     return None
 

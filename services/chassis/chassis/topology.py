@@ -24,6 +24,9 @@ KEPT_DELIVERY_LIMIT = 10**9
 """RabbitMQ 4 gives every quorum queue a limit of 20 and then drops. What these queues hold waits for people, however
 often it is looked at; -1 for no limit is refused by 3.10, hence a number beyond reach."""
 
+STEPS = 4
+"""Steps of the ladder: queues in which a message waits for its next try (reliability.md, 9)."""
+
 MAILBOX_DAYS = 60
 """What a guest does not fetch for longer goes to `EXPIRED`; longer than the longest outage that is promised."""
 
@@ -59,6 +62,30 @@ def dead(of: str) -> str:
     return f"{of}.dead"
 
 
+def wait(of: str, step: int) -> str:
+    """The queue of what waits for its next try; steps count from 1 to `STEPS`."""
+    return f"{of}.wait.{step}"
+
+
+def service_queues(organisation: str, service: str) -> Mapping[str, Mapping[str, object]]:
+    """All queues of a service: name → arguments.
+
+    What has waited goes back to the one queue. That stands in the queue's arguments and in no policy: without it,
+    what has waited would be dropped.
+    """
+    name = queue(organisation, service)
+    back = {
+        **PLAIN_ARGUMENTS,
+        "x-dead-letter-exchange": own_exchange(organisation),
+        "x-dead-letter-routing-key": name,
+        "x-dead-letter-strategy": "at-least-once",
+        # Without it at-least-once falls back to at-most-once; harmless where there is no length limit.
+        "x-overflow": "reject-publish",
+    }
+    waiting = {wait(name, step): back for step in range(1, STEPS + 1)}
+    return {name: QUEUE_ARGUMENTS, dead(name): PLAIN_ARGUMENTS, **waiting}
+
+
 def mailbox(organisation: str) -> str:
     """The queue of a guest."""
     return f"{organisation}.mailbox"
@@ -80,8 +107,7 @@ def service_bindings(organisation: str, service: str, events: Iterable[str]) -> 
     own = own_exchange(organisation)
     return (
         *(Binding(EVENTS, name, key) for key in keys),
-        Binding(own, name, name),
-        Binding(own, dead(name), dead(name)),
+        *(Binding(own, each, each) for each in service_queues(organisation, service)),
     )
 
 

@@ -20,11 +20,14 @@ from chassis.batch import Batch, Conflict, Writer
 from chassis.border import Entry
 from chassis.crypto import FieldCipher
 from chassis.decision import Aggregate, Decision, Effect, Invalid, NotYours, Refused, stream_of
-from chassis.incoming import Arrival, Due, Failed, Order, Outcome, Replay, Result, Settled
+from chassis.incoming import Again, Arrival, Due, Failed, Order, Outcome, Replay, Result, Settled
+from chassis.killswitch import Failing, KillSwitch
 from chassis.logs import kind_of, log
 from chassis.messages import Ignored, Taken, take
 from chassis.parking import Parked
+from chassis.profile import HEADERS, safe_headers
 from chassis.reasons import Reason, Unacceptable
+from chassis.topology import own_exchange, queue, wait
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from chassis.home import Home
 
 TRIES = 3
-"""Tries of a decision that raises a programming error, before the message is parked."""
+"""Tries of a decision that raises a programming error, before the message takes the ladder."""
 
 CONFLICT_TRIES = 20
 PATIENT_TRIES = 5
@@ -43,6 +46,8 @@ PATIENT_TRIES = 5
 CONFLICT_WAIT_SECONDS = 0.002
 
 NOTHING: Decision[Any] = Decision()
+
+_NOT_ENDED = frozenset({Settled.PARKED, Settled.RETRIED})
 
 Incoming = Arrival | Order | Due | Result
 Committed = Callable[[Sequence[tuple[str, str, Any, int]]], None]
@@ -67,6 +72,7 @@ class Transaction:
         self._committed = committed
         self._keys = states.FieldKeys(home.keys["keys"])
         self._writer = Writer(home, self._keys)
+        self._switch = KillSwitch(home.settings)
 
     def indexes(self) -> None:
         """Declare the indexes that the chassis needs."""
@@ -76,15 +82,16 @@ class Transaction:
         """Apply a batch: one transaction or, where that fails, one for each message.
 
         Returns:
-            What became of each, in order. What this service fails at is parked as ``error`` where it came from the
-            broker, and refused with `Failed` otherwise.
+            What became of each, in order. What this service fails at is tried again later, and at last parked as
+            ``error``, where it came from the broker; it is refused with `Failed` otherwise.
 
         Raises:
             StoreAway: The store cannot be reached; nothing was settled.
+            Failing: This service fails at too much of what comes from the broker; nothing was settled.
         """
         try:
             return self._patiently(lambda: self._together(incoming))
-        except StoreAway:
+        except (StoreAway, Failing):
             raise
         except AutoReconnect as error:
             raise StoreAway from error
@@ -148,15 +155,21 @@ class Transaction:
         outcomes = self._decide_all(incoming, batch)
         batch.replayed = _ended_replays(incoming, outcomes)
         metrics.DECIDE_SECONDS.observe(time.perf_counter() - started)
+        failed = _failures(self._home, incoming, batch)
+        self._switch.check(failed)
         self._writer.commit(batch)
+        self._switch.note(failed)
         self._committed([(d.kind, d.id, d.state, d.version) for d in batch.changed])
         _count(outcomes, batch)
         return outcomes
 
     def _alone(self, incoming: Incoming, error: Exception) -> Outcome:
         batch = Batch(at=self._home.clock.now())
-        outcome = _failed(incoming, batch, error)
-        self.park(batch.parked)
+        outcome = _failed(self._home, incoming, batch, error)
+        failed = _failures(self._home, [incoming], batch)
+        self._switch.check(failed)
+        self._commit(lambda: self._writer.commit(batch))
+        self._switch.note(failed)
         _count([outcome], batch)
         return outcome
 
@@ -181,7 +194,7 @@ class Transaction:
         except AutoReconnect:
             raise
         except Exception as error:  # noqa: BLE001 - a handler's key is code of a service's own
-            return _failed(incoming, batch, error)
+            return _failed(self._home, incoming, batch, error)
 
     def _load(self, wanted: dict[tuple[str, str], Aggregate]) -> dict[tuple[str, str], Document]:
         documents: dict[tuple[str, str], Document] = {}
@@ -228,7 +241,7 @@ class Transaction:
                 raise
             except Exception as error:  # noqa: BLE001 - parked or refused below
                 failure = error
-        return _failed(taken.origin, batch, failure)
+        return _failed(self._home, taken.origin, batch, failure)
 
     def _decide(self, taken: Taken, document: Document, batch: Batch, reads: Any) -> Outcome:
         if not taken.handler.said_by(document.state, taken.message):
@@ -331,13 +344,54 @@ def _why(refusal: Refused) -> tuple[Reason, str, str | None]:
     return Reason.RULE, str(refusal), refusal.rule
 
 
-def _failed(incoming: Incoming, batch: Batch, error: Exception | None) -> Outcome:
+def _failed(home: Home, incoming: Incoming, batch: Batch, error: Exception | None) -> Outcome:
     log.error("decision.failed", message=_name(incoming), error=error)
     if isinstance(incoming, Arrival):
+        if incoming.delivery.attempts < len(home.settings.retry_seconds):
+            return _retried(home, incoming, batch)
         return _parked(incoming, batch, Reason.ERROR, kind_of(error) if error else "")
     failure = Failed("The service failed at this; its operators can find it in the log.")
     failure.__cause__ = error
     return Outcome(settled=Settled.REFUSED, refusal=failure)
+
+
+def _retried(home: Home, arrival: Arrival, batch: Batch) -> Outcome:
+    """The next step of the ladder: the message waits there, and comes back to the one queue as it came."""
+    delivery = arrival.delivery
+    step = delivery.attempts + 1
+    again = Again(
+        content_type=delivery.content_type,
+        headers={n: v for n, v in safe_headers(delivery.headers).items() if n not in HEADERS},
+        replay=delivery.replay,
+        attempts=step,
+        wait_seconds=home.settings.retry_seconds[delivery.attempts],
+    )
+    entry = Entry(
+        exchange=own_exchange(home.organisation),
+        key=wait(queue(home.organisation, home.service), step),
+        body=delivery.body,
+        aggregate=f"retry/{arrival.envelope.id}",
+        version=step,
+        origin=delivery.routing_key,
+        again=again,
+    )
+    batch.entries.append(entry)
+    batch.retried.append(delivery)
+    metrics.RETRIES.labels(str(step)).inc()
+    return Outcome(settled=Settled.RETRIED)
+
+
+def _failures(home: Home, incoming: Sequence[Incoming], batch: Batch) -> list[bool]:
+    """Of each message from the broker, whether this service or its own organisation failed at it (see `KillSwitch`)."""
+    failed = {id(parked.delivery) for parked in batch.parked if _is_own_failure(home, parked)}
+    failed |= {id(delivery) for delivery in batch.retried}
+    return [id(one.delivery) in failed for one in incoming if isinstance(one, Arrival)]
+
+
+def _is_own_failure(home: Home, parked: Parked) -> bool:
+    if parked.reason is Reason.SCHEMA:
+        return parked.words[2:3] == [home.organisation]
+    return parked.reason is Reason.ERROR
 
 
 def _ended_replays(incoming: Sequence[Incoming], outcomes: Sequence[Outcome]) -> list[tuple[Replay, str]]:
@@ -345,7 +399,7 @@ def _ended_replays(incoming: Sequence[Incoming], outcomes: Sequence[Outcome]) ->
     return [
         (one.delivery.replay, str(outcome.settled))
         for one, outcome in zip(incoming, outcomes, strict=True)
-        if isinstance(one, Arrival) and one.delivery.replay and outcome.settled is not Settled.PARKED
+        if isinstance(one, Arrival) and one.delivery.replay and outcome.settled not in _NOT_ENDED
     ]
 
 
