@@ -9,6 +9,7 @@ from typing import Any
 
 from thing import Thing, Things
 
+from chassis.effects import EffectCall
 from chassis.incoming import Delivery
 from chassis.projection import projection
 from chassis.subscriber import apply_deliveries, subscribe
@@ -41,3 +42,19 @@ class Slow(Things):
     def reads(self) -> Any:
         with Path(os.environ["FLAKY"]).open("a") as seen:
             seen.write(f"{len(self.counts.view())}\n")
+
+
+def note(_service: Any) -> Any:
+    def do(call: EffectCall) -> None:
+        with Path(os.environ["FLAKY"]).open("a") as done:
+            done.write(f"{call.key}\n")
+        time.sleep(0.02)
+
+    return do
+
+
+class Noting(Things):
+    """Its effect takes a little while and leaves a line with its key for each time that it is done."""
+
+    effects = {"work": note}
+    counts = projection("thing", lambda _id, thing: thing.count)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 
@@ -31,3 +35,19 @@ def counts(process: Running) -> dict[str, int]:
 def parked(process: Running) -> Counter[str]:
     with client(process, "operator") as http:
         return Counter({group["reason"]: group["count"] for group in http.get("/v1/parked").json()})
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Stop a process where it stands, and let it go on at the end."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def said(process: Running, *events: str) -> list[str]:
+    """Which of some events its log tells, in order."""
+    lines = (json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{"))
+    return [line["event"] for line in lines if line["event"] in events]

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pymongo
 import pytest
 from amqp.exceptions import AccessRefused
 from hypothesis import given
@@ -466,19 +465,6 @@ def test_an_own_event_that_the_broker_refused_goes_where_it_was_to_go(
 )
 def test_only_a_whole_header_names_a_replay(header: object, replay: Replay | None) -> None:
     assert Replay.read(header) == replay
-
-
-@pytest.fixture
-def publisher(thing_place: Place) -> Iterator[Publisher]:
-    made = Publisher(thing_place.amqp)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def database(thing_place: Place) -> Iterator[Any]:
-    with pymongo.MongoClient[dict[str, Any]](thing_place.mongo) as store:
-        yield store["kunta_test"]
 
 
 def post(service: Running, what: str, **body: Any) -> httpx.Response:

@@ -8,22 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import kombu
-import pytest
-from process import SERVICE, client, counts, keyed, parked
+from process import SERVICE, client, counts, frozen, keyed, parked, said
 
 from chassis.testing_live import Place, Publisher, Running, event, eventually, running
 from console.nodes.ports import free_port
-
-
-@pytest.fixture
-def publisher(thing_place: Place) -> Iterator[Publisher]:
-    made = Publisher(thing_place.amqp)
-    yield made
-    made.close()
 
 
 def test_killed_in_the_middle_nothing_is_lost_and_nothing_applied_twice(
@@ -105,18 +96,10 @@ def test_missing_settings_are_all_named_at_once_and_end_it_with_2(thing_place: P
 
 def test_a_store_that_hangs_makes_it_unready_until_it_answers(thing_place: Place, store: Any) -> None:
     with running(SERVICE, thing_place) as service:
-        os.kill(store.pid, signal.SIGSTOP)
-        try:
+        with frozen(store.pid):
             eventually(lambda: service.status("/health/ready") == 503, seconds=15, what="not ready")
-        finally:
-            os.kill(store.pid, signal.SIGCONT)
 
         eventually(service.is_ready, what="ready")
-
-
-def told(process: Running, *messages: str) -> list[str]:
-    lines = (json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{"))
-    return [line["event"] for line in lines if line["event"] in messages]
 
 
 def test_a_store_that_is_away_is_told_once_and_once_when_it_is_back(
@@ -129,13 +112,13 @@ def test_a_store_that_is_away_is_told_once_and_once_when_it_is_back(
             with client(service) as http:
                 # Each waits for the store, so that relay, timers, effects and the batch have all tried more than once.
                 answers = [http.put("/v1/things/s-2", json={"amount": 1}).status_code for _ in range(3)]
-            away = told(service, "store.away", "store.back")
+            away = said(service, "store.away", "store.back")
         finally:
             store.start()
         eventually(lambda: counts(service) == {"s-1": 2}, seconds=30, what="the event that waited")
 
         assert (answers, away) == ([503] * 3, ["store.away"])
-        assert told(service, "store.away", "store.back") == ["store.away", "store.back"]
+        assert said(service, "store.away", "store.back") == ["store.away", "store.back"]
 
 
 def test_a_clean_stop_warns_of_nothing(thing_place: Place) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import calendar
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pymongo
 import pytest
 
 from chassis import profile
@@ -96,19 +94,6 @@ def test_an_event_that_waited_in_the_own_exchange_does_not_overtake(workshop: Wo
     take(workshop, delivery(event("thing.made", {"amount": 4}, sequence=4), own=True))
 
     assert workshop.state("thing", "s-1").count == 5
-
-
-@pytest.fixture
-def publisher(thing_place: Place) -> Iterator[Publisher]:
-    made = Publisher(thing_place.amqp)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def database(thing_place: Place) -> Iterator[Any]:
-    with pymongo.MongoClient[dict[str, Any]](thing_place.mongo) as store:
-        yield store["kunta_test"]
 
 
 def test_properties_that_cannot_be_read_park_their_message_and_stop_nobody(

@@ -79,8 +79,7 @@ class Effects:
         tried = 0
         for document in self._due():
             # The first of a batch may have found that the other end is away; the rest then waits as it is.
-            if document["name"] not in self._waiting():
-                self._try(document)
+            if document["name"] not in self._waiting() and self._try(document):
                 tried += 1
         return tried
 
@@ -92,8 +91,10 @@ class Effects:
         now = self._home.clock.now()
         return [name for name, probe in self._probe.items() if now < probe]
 
-    def _try(self, document: Mapping[str, Any]) -> None:
-        attempt = self._count(document)
+    def _try(self, document: Mapping[str, Any]) -> bool:
+        attempt = int(document["attempt"]) + 1
+        if not self._claim(document, attempt):
+            return False
         call = EffectCall(name=document["name"], key=document["key"], data=document["data"], attempt=attempt)
         try:
             done = {**document["data"], **(self._adapters[call.name](call) or {})}
@@ -107,14 +108,17 @@ class Effects:
         else:
             self._reached(call.name)
             self._done(document, done)
+        return True
 
-    def _count(self, document: Mapping[str, Any]) -> int:
-        # Counted before the call, so that one that ends the process is not tried for ever.
-        attempt = int(document["attempt"]) + 1
+    def _claim(self, document: Mapping[str, Any], attempt: int) -> bool:
+        """Count the try before the call, so that one that ends the process is not tried for ever.
+
+        False where it is no longer as it was read: a replica that was frozen meanwhile has a standby that did it.
+        """
         wait = min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1), LONGEST_WAIT_SECONDS)
         due = self._home.clock.now() + timedelta(seconds=wait)
-        self._collection.update_one({"_id": document["_id"]}, {"$set": {"attempt": attempt, "due": due}})
-        return attempt
+        as_read = {"_id": document["_id"], "attempt": document["attempt"]}
+        return self._collection.update_one(as_read, {"$set": {"attempt": attempt, "due": due}}).matched_count == 1
 
     def _failed(self, document: Mapping[str, Any], attempt: int, error: BaseException) -> None:
         if _is_away(error):

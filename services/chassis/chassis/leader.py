@@ -41,6 +41,7 @@ class Leader:
         self._since = 0.0
         self._renewed = 0.0
         self._beat = 0
+        self._told = False
 
     @property
     def leads(self) -> bool:
@@ -56,12 +57,13 @@ class Leader:
         now = time.monotonic()
         if self.leads and now - self._renewed < self.renew_seconds:
             return True
-        before = self.leads
         # Counted from before the call: the store may take long to answer.
         won = self._renew() if self._beat else self._take()
         self._renewed = now if won else 0.0
-        if won != before:
+        # Compared with what was told last: a replica that was frozen has lost the lease without a word.
+        if won != self._told:
             log.info("leader.took" if won else "leader.lost")
+        self._told = won
         metrics.LEADER.set(int(won))
         return won
 
