@@ -133,6 +133,7 @@ class Effects:
 
     def _away(self, document: Mapping[str, Any], error: BaseException) -> None:
         name = document["name"]
+        metrics.EFFECTS.labels(name, "away").inc()
         self._weather[name].gone(error)
         self._probe[name] = self._home.clock.now() + timedelta(seconds=PROBE_SECONDS)
         # It is not this effect's fault, so that the try does not count.

@@ -19,6 +19,7 @@ from chassis.clock import Clock
 from chassis.crypto import KeyRing, References
 from chassis.duties import Duties
 from chassis.effects import Effects
+from chassis.gauges import Gauges
 from chassis.home import Home
 from chassis.logs import log
 from chassis.outbox import Outbox
@@ -84,6 +85,7 @@ class Floor:
         self.parked = ParkedEvents(self.home, self.transaction)
         self.queries = service.queries(self.home.database) if service.queries else None
         self._outbox = Outbox(self.home.database)
+        self._gauges = Gauges(self.home)
         self._behind = False
         # One for the whole process, so that it is told once; only the measuring, which reads, says that it is back.
         self.store = Weather("store")
@@ -227,6 +229,7 @@ class Floor:
     def _measure(self) -> None:
         try:
             waiting = self._outbox.measure(self.home.clock.now())
+            self._gauges.refresh()
         except PyMongoError as error:
             self.store_ready = False
             self.store.gone(error)

@@ -65,7 +65,7 @@ class Outbox:
         """Count what waits, and note its age in the metrics."""
         waiting = self._collection.estimated_document_count()
         oldest = self._collection.find_one({}, {"at": 1}, sort=[("_id", 1)]) if waiting else None
-        metrics.OUTBOX_ENTRIES.set(waiting)
+        metrics.OUTBOX_DOCUMENTS.set(waiting)
         metrics.OUTBOX_AGE_SECONDS.set((now - oldest["at"].replace(tzinfo=UTC)).total_seconds() if oldest else 0)
         return int(waiting)
 

@@ -213,6 +213,8 @@ class Subscriber(Entrypoint):
             eventlet.sleep(settings.linger_seconds)
         tag, deliveries = self._next(line)
         metrics.BATCH_MESSAGES.observe(len(deliveries))
+        for delivery in deliveries:
+            metrics.RECEIVED.labels(_known_name(self.home, delivery)).inc()
         if not self._settled(deliveries):
             log.warning("subscriber.left", messages=len(deliveries) + len(line.pending))
             line.give_up()
@@ -299,15 +301,15 @@ def _apply(home: Home, transaction: Transaction, deliveries: Sequence[Delivery])
     arrivals: list[Arrival] = []
     parked: list[Parked] = []
     for delivery in deliveries:
-        metrics.RECEIVED.labels(_known_name(home, delivery)).inc()
         admitted = _admit(home, delivery)
         if isinstance(admitted, Arrival):
             arrivals.append(admitted)
         else:
             parked.append(admitted)
-            metrics.PARKED.labels(str(admitted.reason)).inc()
     if parked:
         transaction.park(parked)
+        for one in parked:
+            metrics.PARKED.labels(str(one.reason)).inc()
     if arrivals:
         started = time.perf_counter()
         transaction.apply(arrivals)

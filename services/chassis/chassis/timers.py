@@ -46,7 +46,6 @@ class Timers:
         for timer, outcome in zip(due, self._transaction.apply(due), strict=True):
             self._settle(timer, outcome)
         metrics.TIMERS_FIRED.inc(len(due))
-        metrics.TIMERS_LATE_SECONDS.set((self._home.clock.now() - due[0].due).total_seconds())
         return len(due)
 
     def _settle(self, timer: Due, outcome: Outcome) -> None:

@@ -377,7 +377,6 @@ def _retried(home: Home, arrival: Arrival, batch: Batch) -> Outcome:
     )
     batch.entries.append(entry)
     batch.retried.append(delivery)
-    metrics.RETRIES.labels(str(step)).inc()
     return Outcome(settled=Settled.RETRIED)
 
 
@@ -412,3 +411,5 @@ def _count(outcomes: Sequence[Outcome], batch: Batch) -> None:
         metrics.SETTLED.labels(str(outcome.settled)).inc()
     for parked in batch.parked:
         metrics.PARKED.labels(str(parked.reason)).inc()
+    for delivery in batch.retried:
+        metrics.RETRIES.labels(str(delivery.attempts + 1)).inc()
