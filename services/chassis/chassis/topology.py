@@ -22,7 +22,7 @@ DELIVERY_LIMIT = 100
 
 KEPT_DELIVERY_LIMIT = 10**9
 """RabbitMQ 4 gives every quorum queue a limit of 20 and then drops. What these queues hold waits for people, however
-often it is looked at; -1 for no limit is refused by 3.10, hence a number beyond reach."""
+often it is looked at, or for their next try; -1 for no limit is refused by 3.10, hence a number beyond reach."""
 
 STEPS = 4
 """Steps of the ladder: queues in which a message waits for its next try (reliability.md, 9)."""
@@ -31,7 +31,7 @@ MAILBOX_DAYS = 60
 """What a guest does not fetch for longer goes to `EXPIRED`; longer than the longest outage that is promised."""
 
 _WORD = r"(\*|[a-z]+)"
-_KEPT = rf"^({UNDELIVERABLE}|{EXPIRED}|[a-z]+\.[a-z-]+\.dead)$"
+_KEPT = rf"^({UNDELIVERABLE}|{EXPIRED}|[a-z]+\.[a-z-]+\.(dead|wait\.[0-9]+))$"
 
 
 @dataclass(frozen=True, slots=True)
