@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from datetime import date
 from decimal import Decimal
@@ -218,6 +219,25 @@ def test_json_that_breaks_off_is_cut_there() -> None:
 
     assert isinstance(found[0], Draft)
     assert found[1:] == [Refusal(2, None, "cut", "is no JSON, or breaks off", cut=True)]
+
+
+def test_a_number_beyond_all_numbers_is_told_as_a_broken_file() -> None:
+    with pytest.raises(Unreadable):
+        items(b'[{"oid": 1e99999999999999999999}]')
+
+
+def test_a_record_whose_address_would_hold_a_space_has_none() -> None:
+    assert one(oid=f"{OID} 2").link is None
+
+
+@pytest.mark.parametrize("text", ["<a ", "<a b=", "<a b='", "<!--", "<a", "<![CDATA[", "<script>", "&#", "</"])
+def test_html_that_never_ends_takes_no_longer_than_its_length(text: str) -> None:
+    started = time.process_time()
+
+    found = one(metadata={"kuvaus": {"fi": f"Verstaalla. {text * 40_000}"}})
+
+    assert found.description["fi"].startswith("Verstaalla.")
+    assert time.process_time() - started < 2
 
 
 def test_what_is_no_json_at_all_gets_one_sentence() -> None:

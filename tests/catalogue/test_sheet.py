@@ -100,6 +100,18 @@ def test_every_way_in_which_excel_saves_a_table_is_read(encoding: str, delimiter
     assert found.link == "https://opisto.example/hitsaus"
 
 
+@pytest.mark.parametrize("hint", [b"sep=;\r\n", b"sep=\r\n", b'sep="\r\n'])
+def test_a_hint_at_the_delimiter_is_no_row_whatever_it_names(hint: bytes) -> None:
+    found = one(hint + saved(FINNISH, encoding="utf-8"))
+
+    assert found.names["fi"] == "Hitsauksen perusteet"
+
+
+def test_a_table_that_is_nothing_but_a_hint_is_refused() -> None:
+    with pytest.raises(Unreadable):
+        read(b"sep=")
+
+
 def test_a_draft_goes_over_the_wire_and_back_unchanged() -> None:
     found = one(saved(FINNISH))
 

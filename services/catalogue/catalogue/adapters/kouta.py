@@ -286,10 +286,10 @@ def _capacity(meta: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> 
     return drafts.capacity(next((number for number in numbers if number is not None), None), "aloituspaikat")
 
 
-def _link(toteutus: Mapping[str, Any], meta: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> str:
+def _link(toteutus: Mapping[str, Any], meta: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> str | None:
     found = [meta.get("hakulomakeLinkki"), *(target.get("hakulomakeLinkki") for target in _open_targets(targets))]
     candidates = [one.get(code) for one in found if isinstance(one, dict) for code in LANGUAGES]
-    return drafts.link(*candidates) or f"https://opintopolku.fi/konfo/fi/toteutus/{toteutus['oid']}"
+    return drafts.link(*candidates, f"https://opintopolku.fi/konfo/fi/toteutus/{toteutus['oid']}")
 
 
 def _coded(record: Mapping[str, Any], name: str, table: Mapping[str, Any]) -> tuple[Any, ...]:

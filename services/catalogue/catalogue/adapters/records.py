@@ -91,7 +91,8 @@ def _stands_alone(line: bytes, collections: Sequence[str]) -> bool:
 def _items(stream: BinaryIO, prefix: str) -> Iterator[object]:
     try:
         yield from ijson.items(stream, prefix)
-    except (ijson.JSONError, UnicodeDecodeError, ValueError, RecursionError):
+    except (ijson.JSONError, ValueError, ArithmeticError, RecursionError):
+        # Arithmetic fails at a number whose exponent is beyond what Decimal can hold.
         raise Cut("is no JSON, or breaks off") from None
 
 

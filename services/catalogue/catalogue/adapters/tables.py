@@ -19,6 +19,8 @@ MAX_ROWS = 20_000
 MAX_COLUMNS = 200
 MAX_CELL = 10_000
 
+DELIMITERS = ";,\t|"
+
 EXPECTED = "body: expected a table as CSV (UTF-8 or Windows-1252) or XLSX"
 
 
@@ -63,11 +65,13 @@ def _csv(body: bytes) -> Iterator[Sequence[object]]:
     text = _text(body)
     if "\0" in text:
         raise Unreadable(EXPECTED, field="body")
-    head = text.lstrip("\r\n").partition("\n")[0]
+    head, _, rest = text.lstrip("\r\n").partition("\n")
+    named = ""
     if head.startswith("sep="):
-        text, delimiter = text.partition("\n")[2], head[4:5]
-    else:
-        delimiter = max(";,\t", key=head.count)
+        # Excel's own hint, a line that a spreadsheet does not show; one that names nothing usable is left aside.
+        text, named = rest, head[4:5]
+        head = rest.partition("\n")[0]
+    delimiter = named if named and named in DELIMITERS else max(DELIMITERS, key=head.count)
     try:
         yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     except csv.Error:
