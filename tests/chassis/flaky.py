@@ -9,10 +9,10 @@ from typing import Any
 
 from thing import Thing, Things
 
+from chassis.admission import Admitted, settle
 from chassis.effects import EffectCall
-from chassis.incoming import Delivery
 from chassis.projection import projection
-from chassis.subscriber import apply_deliveries, subscribe
+from chassis.subscriber import subscribe
 
 
 class Flaky(Things):
@@ -21,12 +21,12 @@ class Flaky(Things):
     counts = projection("thing", lambda _id, thing: thing.count)
 
     @subscribe()
-    def take(self, deliveries: list[Delivery]) -> Exception | None:
+    def take(self, admitted: list[Admitted]) -> Exception | None:
         first = Path(os.environ["FLAKY"])
         if not first.exists():
             first.touch()
             raise RuntimeError("a programming error before the batch is applied")
-        return apply_deliveries(self.floor.home, self.floor.transaction, deliveries)
+        return settle(self.floor.transaction, admitted)
 
 
 def slowly(_id: str, thing: Thing) -> int:

@@ -20,6 +20,7 @@ from thing import Things
 
 import chassis.parked
 from chassis import profile
+from chassis.admission import admit, settle
 from chassis.cloudevents import PREFIXES
 from chassis.decision import Classification, Invalid, Unknown
 from chassis.incoming import Delivery, Replay
@@ -29,7 +30,6 @@ from chassis.parking import Parked
 from chassis.reasons import Reason
 from chassis.relay import Relay, _Publisher
 from chassis.selection import ActionSchema, Filters, FiltersSchema, ListingSchema
-from chassis.subscriber import apply_deliveries
 from chassis.testing_live import Place, Publisher, Running, Workshop, delivery, event, eventually, running
 from chassis.topology import EVENTS
 
@@ -42,7 +42,7 @@ def act(workshop: Workshop, what: str, asker: Asker = ANN, **body: Any) -> dict[
 
 
 def take(workshop: Workshop, *deliveries: Delivery) -> None:
-    assert apply_deliveries(workshop.floor.home, workshop.floor.transaction, deliveries) is None
+    assert settle(workshop.floor.transaction, [admit(workshop.floor.home, one) for one in deliveries]) is None
 
 
 def park(workshop: Workshop, *subjects: str, amount: Any = "x", name: str = "thing.made", **fields: Any) -> None:

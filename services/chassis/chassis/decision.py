@@ -388,6 +388,10 @@ class Handlers:
         """Every handler, in the order of the file."""
         return tuple(self._handlers.values())
 
+    def timed(self) -> Sequence[str]:
+        """The aggregates that have timers."""
+        return tuple(dict.fromkeys(h.aggregate.name for h in self._handlers.values() if h.kind == "timer"))
+
     def event_names(self) -> Sequence[str]:
         """Names of the events that the service reads, each once: what its queue is bound to."""
         return tuple(dict.fromkeys(h.name for h in self._handlers.values() if h.kind == "event"))

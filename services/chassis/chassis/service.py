@@ -10,18 +10,20 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.wrappers import Response
 
 from chassis import strictjson, web
+from chassis.admission import settle
 from chassis.border import schema_of
 from chassis.floor import Floor
 from chassis.parked import Asker
 from chassis.selection import ActionSchema, FiltersSchema, ListingSchema, of_query
-from chassis.subscriber import apply_deliveries, subscribe
+from chassis.subscriber import subscribe
 from chassis.web import Request, Stream, get, post
 
 if TYPE_CHECKING:
+    from chassis.admission import Admitted
     from chassis.clock import Clock
     from chassis.decision import Handlers, Network
     from chassis.effects import Adapter
-    from chassis.incoming import Delivery, Order, Outcome
+    from chassis.incoming import Order, Outcome
     from chassis.selection import Action
     from chassis.transaction import Incoming
 
@@ -115,9 +117,9 @@ class Service:
         return [outcome for page in pages for outcome in self.floor.transaction.apply(page)]
 
     @subscribe()
-    def take(self, deliveries: Sequence[Delivery]) -> Exception | None:
+    def take(self, admitted: Sequence[Admitted]) -> Exception | None:
         """A batch of events."""
-        return apply_deliveries(self.floor.home, self.floor.transaction, deliveries)
+        return settle(self.floor.transaction, admitted)
 
     @get("/health/live", roles=None, pooled=False)
     def live(self, _request: Request) -> Any:

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import eventlet
 from eventlet.event import Event
 from nameko.extensions import Entrypoint
-from pymongo.errors import PyMongoError
 
-from chassis import border, metrics
+from chassis import metrics
+from chassis.admission import Admitted, admit
 from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect
 from chassis.duties import Wake
-from chassis.incoming import Arrival, Delivery, Replay
+from chassis.incoming import Delivery, Replay
 from chassis.killswitch import Failing
-from chassis.logs import kind_of, log
-from chassis.parking import Parked, readable_id
+from chassis.logs import log
 from chassis.profile import ATTEMPTS_HEADER, KEY_HEADER, REPLAY_HEADER
-from chassis.reasons import Reason, Unacceptable
 from chassis.topology import EVENTS, dead, own_exchange, queue, service_bindings, service_queues
-from chassis.transaction import StoreAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chassis.home import Home
-    from chassis.transaction import Transaction
 
 READ_SECONDS = 0.5
 """How often the reader looks whether it is to stop."""
 
 WAIT_SECONDS = 0.05
 """How often it looks whether it may take messages."""
+
+TURN_MESSAGES = 4
+"""Messages after which the reader lets others run."""
+
+LINGER_STEP_SECONDS = 0.001
+"""How often a batch that is not full looks whether it is."""
 
 DRAIN_SECONDS = 30.0
 """How long a stop waits for what was taken already."""
@@ -47,7 +47,7 @@ class _Line:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._queue = queue(home.organisation, home.service)
-        self.pending: deque[tuple[int, Delivery]] = deque()
+        self.pending: deque[tuple[int, int, Admitted]] = deque()
         self.wake = Wake()
         self.connection = connect(home, "subscriber")
         self.channel: Any = self.connection.channel()
@@ -57,6 +57,8 @@ class _Line:
         self.channel.basic_qos(0, home.settings.prefetch, a_global=False)
         self.consuming = False
         self.broken = False
+        self._taken = 0
+        self._names = frozenset(home.handlers.event_names())
 
     def consume(self) -> None:
         self.consuming = True
@@ -110,8 +112,19 @@ class _Line:
             attempts=attempts if isinstance(attempts, int) and attempts > 0 else 0,
             replay=Replay.read(headers.get(REPLAY_HEADER)) if own else None,
         )
-        self.pending.append((message.delivery_tag, delivery))
+        metrics.RECEIVED.labels(self._known_name(delivery)).inc()
+        # Admitted here, while the worker waits for the store: this part depends on nothing that is stored.
+        self.pending.append((message.delivery_tag, len(delivery.body), admit(self._home, delivery)))
         self.wake.up()
+        # A full socket would keep the reader busy for a whole batch, and the worker's answers waiting.
+        self._taken += 1
+        if self._taken % TURN_MESSAGES == 0:
+            eventlet.sleep(0)
+
+    def _known_name(self, delivery: Delivery) -> str:
+        # A metric's labels are bounded: names come from the register, never from outside.
+        name = ".".join(delivery.routing_key.split(".", 2)[:2])
+        return name if name in self._names else "other"
 
 
 class Subscriber(Entrypoint):
@@ -209,30 +222,29 @@ class Subscriber(Entrypoint):
     def _batch(self, line: _Line) -> None:
         self._wait_for_relay(line)
         settings = self.home.settings
-        if len(line.pending) < settings.batch_messages and self._running:
-            eventlet.sleep(settings.linger_seconds)
-        tag, deliveries = self._next(line)
-        metrics.BATCH_MESSAGES.observe(len(deliveries))
-        for delivery in deliveries:
-            metrics.RECEIVED.labels(_known_name(self.home, delivery)).inc()
-        if not self._settled(deliveries):
-            log.warning("subscriber.left", messages=len(deliveries) + len(line.pending))
+        until = time.monotonic() + settings.linger_seconds
+        while self._running and len(line.pending) < settings.batch_messages and time.monotonic() < until:
+            eventlet.sleep(LINGER_STEP_SECONDS)
+        tag, admitted = self._next(line)
+        metrics.BATCH_MESSAGES.observe(len(admitted))
+        if not self._settled(admitted):
+            log.warning("subscriber.left", messages=len(admitted) + len(line.pending))
             line.give_up()
         # After a reconnection the broker sends the batch again, and its marks tell that it is known.
         elif line is self._line:
             line.ack(tag)
 
-    def _next(self, line: _Line) -> tuple[int, list[Delivery]]:
+    def _next(self, line: _Line) -> tuple[int, list[Admitted]]:
         settings = self.home.settings
-        deliveries: list[Delivery] = []
+        admitted: list[Admitted] = []
         size, tag = 0, 0
-        while line.pending and len(deliveries) < settings.batch_messages:
-            size += len(line.pending[0][1].body)
-            if deliveries and size > settings.batch_bytes:
+        while line.pending and len(admitted) < settings.batch_messages:
+            size += line.pending[0][1]
+            if admitted and size > settings.batch_bytes:
                 break
-            tag, delivery = line.pending.popleft()
-            deliveries.append(delivery)
-        return tag, deliveries
+            tag, _size, one = line.pending.popleft()
+            admitted.append(one)
+        return tag, admitted
 
     def _wait_for_relay(self, line: _Line) -> None:
         """Take nothing more while the outbox is full; a stop does not wait, since what was taken is to be finished."""
@@ -241,10 +253,10 @@ class Subscriber(Entrypoint):
             eventlet.sleep(RETRY_SECONDS)
         metrics.CONSUMER_PAUSED.labels("outbox").set(0)
 
-    def _settled(self, deliveries: Sequence[Delivery]) -> bool:
+    def _settled(self, admitted: Sequence[Admitted]) -> bool:
         """Apply a batch until it is settled; false where a stop comes while it has to wait."""
         while True:
-            held = self._in_worker(deliveries)
+            held = self._in_worker(admitted)
             failing = isinstance(held, Failing)
             metrics.CONSUMER_PAUSED.labels("failing").set(int(failing))
             metrics.CONSUMER_PAUSED.labels("store").set(int(held is not None and not failing))
@@ -263,14 +275,14 @@ class Subscriber(Entrypoint):
             eventlet.sleep(min(left, READ_SECONDS))
         return self._running
 
-    def _in_worker(self, deliveries: Sequence[Delivery]) -> Exception | None:
+    def _in_worker(self, admitted: Sequence[Admitted]) -> Exception | None:
         done = Event()
 
         def finished(_context: Any, result: Any, failure: Any) -> tuple[Any, Any]:
             done.send((result, failure))
             return result, None
 
-        self.container.spawn_worker(self, (deliveries,), {}, handle_result=finished)
+        self.container.spawn_worker(self, (admitted,), {}, handle_result=finished)
         held: Exception | None
         held, failure = done.wait()
         if failure is not None:
@@ -279,74 +291,3 @@ class Subscriber(Entrypoint):
 
 
 subscribe = Subscriber.decorator
-
-
-def apply_deliveries(
-    home: Home, transaction: Transaction, deliveries: Sequence[Delivery]
-) -> StoreAway | PyMongoError | Failing | None:
-    """Admit and apply a batch as the broker delivered it.
-
-    Returns:
-        None where all of it is settled; the error where the store cannot be reached, or this service fails at too
-        much, and the same batch is to be applied again later.
-    """
-    try:
-        _apply(home, transaction, deliveries)
-    except (StoreAway, PyMongoError, Failing) as error:
-        return error
-    return None
-
-
-def _apply(home: Home, transaction: Transaction, deliveries: Sequence[Delivery]) -> None:
-    arrivals: list[Arrival] = []
-    parked: list[Parked] = []
-    for delivery in deliveries:
-        admitted = _admit(home, delivery)
-        if isinstance(admitted, Arrival):
-            arrivals.append(admitted)
-        else:
-            parked.append(admitted)
-    if parked:
-        transaction.park(parked)
-        for one in parked:
-            metrics.PARKED.labels(str(one.reason)).inc()
-    if arrivals:
-        started = time.perf_counter()
-        transaction.apply(arrivals)
-        log.debug("batch.applied", messages=len(arrivals), seconds=round(time.perf_counter() - started, 4))
-
-
-def _admit(home: Home, delivery: Delivery) -> Arrival | Parked:
-    if delivery.queue == dead(queue(home.organisation, home.service)):
-        return _parked(home, delivery, Unacceptable(Reason.CRASHED, "came back from the broker too often"))
-    try:
-        return border.arrive(home, delivery)
-    except Unacceptable as error:
-        return _parked(home, delivery, error)
-    except Exception as error:  # noqa: BLE001 - one that cannot even be looked at must not hold up the others
-        log.error("arrival.failed", error=error)
-        return _parked(home, delivery, Unacceptable(Reason.ERROR, kind_of(error)))
-
-
-def _parked(home: Home, delivery: Delivery, error: Unacceptable) -> Parked:
-    if error.reason is Reason.CRASHED:
-        delivery = replace(delivery, routing_key=_original_key(delivery))
-    return Parked(
-        delivery=delivery, reason=error.reason, error=str(error), event=readable_id(delivery), at=home.clock.now()
-    )
-
-
-def _original_key(delivery: Delivery) -> str:
-    """The routing key that a dead letter had before, as the broker notes it in ``x-death``."""
-    deaths = delivery.headers.get("x-death")
-    last = deaths[0] if isinstance(deaths, list) and deaths else {}
-    keys = last.get("routing-keys") if isinstance(last, Mapping) else None
-    key = keys[0] if isinstance(keys, list) and keys else None
-    # What died on its way through the own exchange has its four words in a header, which _take has read.
-    return key if isinstance(key, str) and key != delivery.queue.removesuffix(".dead") else delivery.routing_key
-
-
-def _known_name(home: Home, delivery: Delivery) -> str:
-    # A metric's labels are bounded: names come from the register, never from outside.
-    name = ".".join(delivery.routing_key.split(".")[:2])
-    return name if name in home.handlers.event_names() else "other"

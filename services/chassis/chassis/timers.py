@@ -63,7 +63,7 @@ class Timers:
         found = []
         # Those that were put off stand first, and must not hide the others.
         limit = AT_ONCE + len(self._put_off)
-        for kind in self._home.handlers.aggregates:
+        for kind in self._home.handlers.timed():
             cursor = self._home.database[kind].find({"due": {"$lte": now}}, {"timers": 1}).sort("due", 1).limit(limit)
             for document in cursor:
                 moments = ((name, moment.replace(tzinfo=UTC)) for name, moment in document["timers"].items())

@@ -1,0 +1,83 @@
+"""Admission: what the broker delivered becomes an arrival, or something for the parking lot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pymongo.errors import PyMongoError
+
+from chassis import border, metrics
+from chassis.incoming import Arrival, Delivery
+from chassis.killswitch import Failing
+from chassis.logs import kind_of, log
+from chassis.parking import Parked, readable_id
+from chassis.reasons import Reason, Unacceptable
+from chassis.topology import dead, queue
+from chassis.transaction import StoreAway
+
+if TYPE_CHECKING:
+    from chassis.home import Home
+    from chassis.transaction import Transaction
+
+Admitted = Arrival | Parked
+
+
+def admit(home: Home, delivery: Delivery) -> Admitted:
+    """Look at one message as far as that depends on nothing that is stored; whatever it is, it raises nothing."""
+    if delivery.queue == dead(queue(home.organisation, home.service)):
+        return _parked(home, delivery, Unacceptable(Reason.CRASHED, "came back from the broker too often"))
+    try:
+        return border.arrive(home, delivery)
+    except Unacceptable as error:
+        return _parked(home, delivery, error)
+    except Exception as error:  # noqa: BLE001 - one that cannot even be looked at must not hold up the others
+        log.error("arrival.failed", error=error)
+        return _parked(home, delivery, Unacceptable(Reason.ERROR, kind_of(error)))
+
+
+def settle(transaction: Transaction, admitted: Sequence[Admitted]) -> StoreAway | PyMongoError | Failing | None:
+    """Apply a batch, and park what is not to be applied.
+
+    Returns:
+        None where all of it is settled; the error where the store cannot be reached, or this service fails at too
+        much, and the same batch is to be applied again later.
+    """
+    try:
+        _settle(transaction, admitted)
+    except (StoreAway, PyMongoError, Failing) as error:
+        return error
+    return None
+
+
+def _settle(transaction: Transaction, admitted: Sequence[Admitted]) -> None:
+    parked = [one for one in admitted if isinstance(one, Parked)]
+    if parked:
+        transaction.park(parked)
+        for one in parked:
+            metrics.PARKED.labels(str(one.reason)).inc()
+    arrivals = [one for one in admitted if isinstance(one, Arrival)]
+    if arrivals:
+        started = time.perf_counter()
+        transaction.apply(arrivals)
+        log.debug("batch.applied", messages=len(arrivals), seconds=round(time.perf_counter() - started, 4))
+
+
+def _parked(home: Home, delivery: Delivery, error: Unacceptable) -> Parked:
+    if error.reason is Reason.CRASHED:
+        delivery = replace(delivery, routing_key=_original_key(delivery))
+    return Parked(
+        delivery=delivery, reason=error.reason, error=str(error), event=readable_id(delivery), at=home.clock.now()
+    )
+
+
+def _original_key(delivery: Delivery) -> str:
+    """The routing key that a dead letter had before, as the broker notes it in ``x-death``."""
+    deaths = delivery.headers.get("x-death")
+    last = deaths[0] if isinstance(deaths, list) and deaths else {}
+    keys = last.get("routing-keys") if isinstance(last, Mapping) else None
+    key = keys[0] if isinstance(keys, list) and keys else None
+    # What died on its way through the own exchange has its four words in a header, which the subscriber has read.
+    return key if isinstance(key, str) and key != delivery.queue.removesuffix(".dead") else delivery.routing_key
