@@ -7,14 +7,13 @@ no service's code can forget it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from chassis import crypto, profile, strictjson
+from chassis import crypto, profile, strictjson, tracing
 from chassis.decision import ALL, Classification, Contract, Publish, Tell, stream_of
-from chassis.incoming import Again, Arrival, Delivery
+from chassis.incoming import Again, Arrival, Delivery, Trace
 from chassis.profile import Envelope
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import EVENTS, own_exchange, queue
@@ -63,7 +62,7 @@ class Cause:
         organisation: Who said it.
         at: When it was taken.
         correlation: The client's journey that it belongs to, as own id.
-        traceparent: Its trace, or None.
+        trace: The span that decides on it.
         seed: What the ids of outgoing messages derive from: its id alone is unique within its source only.
     """
 
@@ -71,7 +70,7 @@ class Cause:
     organisation: str
     at: datetime
     correlation: str | None
-    traceparent: str | None
+    trace: Trace
     seed: str
 
 
@@ -97,8 +96,6 @@ def arrive(home: Home, delivery: Delivery) -> Arrival:
             subject=home.references.arrive(envelope.subject, other),
             correlation=envelope.correlation and home.references.arrive(envelope.correlation, other),
             data=data,
-            # A trace is kept within an organisation; at the border it starts anew.
-            traceparent=envelope.traceparent if other == home.organisation else None,
         ),
     )
 
@@ -124,10 +121,15 @@ def leave(  # noqa: PLR0913 - each tells something else
     contract = contract_of(publish.schema)
     subject = publish.subject if publish.subject is not None else aggregate.partition("/")[2]
     envelope = _envelope(home, contract, publish, cause, subject)
+    identifier = crypto.event_id(home.secrets.ids, cause.seed, position, cause.at)
+    # A trace is kept within an organisation; at the border it starts anew.
+    trace = cause.trace if publish.to == home.organisation else tracing.leaving(identifier, cause.trace)
     envelope = dataclasses.replace(
         envelope,
-        id=crypto.event_id(home.secrets.ids, cause.seed, position, cause.at),
+        id=identifier,
         sequence=version if stream_of(contract.name) else None,
+        traceparent=trace.parent,
+        tracestate=trace.state,
     )
     data = schema_of(publish.schema).dump(publish.data)
     return Entry(
@@ -157,7 +159,8 @@ def tell(  # noqa: PLR0913 - the same
         data=None,
         correlation=cause.correlation,
         causation=cause.id,
-        traceparent=cause.traceparent,
+        traceparent=cause.trace.parent,
+        tracestate=cause.trace.state,
     )
     return Entry(
         exchange=own_exchange(home.organisation),
@@ -216,7 +219,6 @@ def _envelope(home: Home, contract: Contract, publish: Publish, cause: Cause, su
         data=None,
         correlation=correlation,
         causation=cause.id if inside or cause.organisation == to else None,
-        traceparent=_child(cause.traceparent, cause.id) if inside else None,
     )
 
 
@@ -238,9 +240,3 @@ def _opened(home: Home, envelope: Envelope) -> Any:
         return strictjson.loads(plain)
     except strictjson.NotStrict as error:
         raise Unacceptable(Reason.SCHEMA, str(error), field="data") from None
-
-
-def _child(traceparent: str | None, cause: str) -> str:
-    digest = hashlib.sha256(cause.encode()).hexdigest()
-    trace = traceparent.split("-")[1] if traceparent else digest[:32]
-    return f"00-{trace}-{digest[32:48]}-01"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import eventlet
 from pymongo.errors import PyMongoError
 
-from chassis import metrics
+from chassis import metrics, tracing
 from chassis.amqp import Weather
 from chassis.batch import EFFECTS
-from chassis.incoming import Outcome, Result, Settled
+from chassis.incoming import Outcome, Result, Settled, Trace
 from chassis.logs import kind_of, log
 from chassis.transaction import StoreAway
 
@@ -97,7 +97,7 @@ class Effects:
             return False
         call = EffectCall(name=document["name"], key=document["key"], data=document["data"], attempt=attempt)
         try:
-            done = {**document["data"], **(self._adapters[call.name](call) or {})}
+            done = {**document["data"], **(self._carry_out(call, document) or {})}
         except (StoreAway, PyMongoError):
             raise
         except GiveUp as error:
@@ -109,6 +109,17 @@ class Effects:
             self._reached(call.name)
             self._done(document, done)
         return True
+
+    def _carry_out(self, call: EffectCall, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        if self._home.spans is None:
+            return self._adapters[call.name](call)
+        with self._home.spans.effect(call.name, document["_id"], self._trace(document), _asked(document)):
+            return self._adapters[call.name](call)
+
+    def _trace(self, document: Mapping[str, Any]) -> Trace:
+        """The span of the try after those that the document counts."""
+        seed = f"effect\0{document['_id']}"
+        return tracing.begin(self._home.source, seed, _asked(document), str(document["attempt"]))
 
     def _claim(self, document: Mapping[str, Any], attempt: int) -> bool:
         """Count the try before the call, so that one that ends the process is not tried for ever.
@@ -171,8 +182,14 @@ class Effects:
             effect=document["_id"],
             data=data,
             failed=failed,
+            trace=self._trace(document),
         )
         return self._transaction.apply([result])[0]
+
+
+def _asked(document: Mapping[str, Any]) -> Trace | None:
+    """The span that asked for an effect."""
+    return tracing.read(document.get("traceparent"), document.get("tracestate"))
 
 
 def _is_away(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from eventlet.support import greenlets
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from chassis import crypto, network, secrets
+from chassis import crypto, network, secrets, tracing
 from chassis.amqp import RETRY_SECONDS, Weather
 from chassis.border import schema_of
 from chassis.clock import Clock
@@ -171,6 +171,10 @@ class Floor:
             for thread in self._followers:
                 _wait_for(thread)
         self._client.close()
+        if self.home.spans is not None:
+            # A collector that does not answer holds up no stop.
+            with eventlet.Timeout(CLOSE_SECONDS, exception=False):
+                self.home.spans.close()
 
     def _follow(self, step: Callable[[], None]) -> None:
         self._followers.append(eventlet.spawn(step))
@@ -192,6 +196,7 @@ class Floor:
             references=References(kept.reference),
             secrets=kept,
             reads=lambda: service.on(self).reads(),
+            spans=tracing.spans(settings, service.name),
         )
 
     def _build_duties(self) -> Duties:

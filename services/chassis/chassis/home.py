@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chassis.decision import Handlers, Network
     from chassis.secrets import Secrets
     from chassis.settings import Settings
+    from chassis.spans import Spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Home:
         references: References that leave and arrive.
         secrets: The organisation's secrets.
         reads: Gives the view that a batch's decisions get.
+        spans: Where spans go, or None where nobody asked for them.
     """
 
     organisation: str
@@ -47,6 +49,7 @@ class Home:
     references: References
     secrets: Secrets
     reads: Callable[[], Any]
+    spans: Spans | None
 
     @property
     def source(self) -> str:

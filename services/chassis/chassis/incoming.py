@@ -35,6 +35,28 @@ class Settled(StrEnum):
     CONFLICT = "conflict"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A span's place in a W3C trace context.
+
+    Attributes:
+        trace: The trace, 32 hex digits.
+        span: The span in it, 16 hex digits.
+        flags: Bit 0 says that it is recorded.
+        state: What tracing systems hang on (``tracestate``), or None.
+    """
+
+    trace: str
+    span: str
+    flags: int
+    state: str | None = None
+
+    @property
+    def parent(self) -> str:
+        """The ``traceparent`` of whatever follows from it."""
+        return f"00-{self.trace}-{self.span}-{self.flags:02x}"
+
+
 @dataclass(frozen=True, slots=True)
 class Replay:
     """One attempt to take a parked message after all.
@@ -123,7 +145,7 @@ class Order:
         path: Named parts of the route.
         person: Staff id behind the token.
         roles: The token's roles.
-        traceparent: W3C trace context of the request, or None.
+        trace: The span of the caller, or None.
     """
 
     name: str
@@ -133,7 +155,7 @@ class Order:
     path: Mapping[str, str] = field(default_factory=dict)
     person: str | None = None
     roles: frozenset[str] = frozenset()
-    traceparent: str | None = None
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +179,7 @@ class Result:
         effect: Id of the effect's document, which goes away with the result.
         data: The effect's own data, and what the adapter returned.
         failed: True where it was given up.
+        trace: The span of the effect's last try, or None.
     """
 
     aggregate: str
@@ -165,6 +188,7 @@ class Result:
     effect: str
     data: Mapping[str, Any]
     failed: bool = False
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
 
+from chassis import tracing
 from chassis.border import Cause, journey, schema_of
 from chassis.decision import Handler, Message, stream_of
 from chassis.identity import find_identity_code
@@ -105,6 +106,17 @@ def take(home: Home, incoming: Arrival | Order | Due | Result, at: datetime) -> 
             return _result(home, incoming, at)
 
 
+def reader(home: Home, arrival: Arrival) -> Handler | None:
+    """The handler that reads an event or a tell, or None."""
+    envelope = arrival.envelope
+    kind = "told" if arrival.delivery.own and envelope.organisation == home.organisation else "event"
+    handler = home.handlers.find(kind, envelope.name, version=envelope.version)
+    if handler is None and kind == "told":
+        # What comes back through the own exchange may also be an event that waited there for its next try.
+        return home.handlers.find("event", envelope.name, version=envelope.version)
+    return handler
+
+
 def mark(source: str, identifier: str) -> str:
     """What `seen` remembers a message by: the first 12 bytes of SHA-256(source, NUL, id), in hex."""
     return hashlib.sha256(f"{source}\0{identifier}".encode()).digest()[:MARK_BYTES].hex()
@@ -112,11 +124,7 @@ def mark(source: str, identifier: str) -> str:
 
 def _event(home: Home, arrival: Arrival, at: datetime) -> Taken:
     envelope = arrival.envelope
-    kind = "told" if arrival.delivery.own and envelope.organisation == home.organisation else "event"
-    handler = home.handlers.find(kind, envelope.name, version=envelope.version)
-    if handler is None and kind == "told":
-        # What comes back through the own exchange may also be an event that waited there for its next try.
-        handler = home.handlers.find("event", envelope.name, version=envelope.version)
+    handler = reader(home, arrival)
     if handler is None:
         raise Ignored
     where = _identity_code(arrival)
@@ -145,7 +153,7 @@ def _event(home: Home, arrival: Arrival, at: datetime) -> Taken:
             organisation=envelope.organisation,
             at=at,
             correlation=message.correlation,
-            traceparent=envelope.traceparent,
+            trace=tracing.of(home, arrival),
             seed=f"{envelope.source}\0{envelope.id}",
         ),
         origin=arrival,
@@ -230,7 +238,7 @@ def _order(home: Home, order: Order, at: datetime) -> Taken:
             organisation=home.organisation,
             at=at,
             correlation=None,
-            traceparent=order.traceparent,
+            trace=tracing.of(home, order),
             seed=order.mark,
         ),
         origin=order,
@@ -270,7 +278,12 @@ def _internal(home: Home, kind: str, origin: Due | Result, identifier: str, at: 
         id=origin.id,
         mark=identifier,
         cause=Cause(
-            id=identifier, organisation=home.organisation, at=at, correlation=None, traceparent=None, seed=identifier
+            id=identifier,
+            organisation=home.organisation,
+            at=at,
+            correlation=None,
+            trace=tracing.of(home, origin),
+            seed=identifier,
         ),
         origin=origin,
     )

@@ -13,7 +13,7 @@ from bson import ObjectId
 from marshmallow import Schema, fields
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
-from chassis import border, strictjson
+from chassis import border, strictjson, tracing
 from chassis.border import Cause, Entry
 from chassis.decision import Classification, Contract, Publish, published
 from chassis.identity import find_identity_code, holds_identity_code
@@ -219,7 +219,7 @@ class ParkingLot:
             organisation=self._home.organisation,
             at=parked.at,
             correlation=None,
-            traceparent=None,
+            trace=tracing.begin(self._home.source, parked.id, None),
             seed=parked.id,
         )
         publish = Publish(EventRefused, to=parked.words[2], data=data, subject=parked.id)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -125,6 +126,22 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
+def collector(text: str) -> str:
+    """The address of an OpenTelemetry collector, or an empty text for none.
+
+    Raises:
+        ValueError: It is none, or what sends to it is not installed.
+    """
+    if not text:
+        return ""
+    _begins(text, ("http", "https"))
+    if not _is_reachable(text):
+        raise ValueError("must be http://host:port")
+    if not _is_installed("opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk"):
+        raise ValueError("needs OpenTelemetry: install viisikko-chassis[otel], or leave this unset")
+    return text
+
+
 def positive(text: str) -> float:
     """A number above zero.
 
@@ -213,6 +230,7 @@ class Settings:
             after two to three of them (https://www.rabbitmq.com/docs/heartbeats).
         lease_seconds: After how long a leader that does not move its lease is followed by its standby.
         log_level: Lowest level that is logged.
+        collector: Where spans are sent over OTLP/HTTP; empty for nowhere. OpenTelemetry's own name for it is kept.
     """
 
     organisation: str = setting("VIISIKKO_ORGANISATION", organisation)
@@ -238,6 +256,7 @@ class Settings:
     heartbeat_seconds: int = setting("VIISIKKO_HEARTBEAT_SECONDS", count, default=20)
     lease_seconds: float = setting("VIISIKKO_LEASE_SECONDS", positive, default=15.0)
     log_level: str = setting("VIISIKKO_LOG_LEVEL", level, default="info")
+    collector: str = setting("OTEL_EXPORTER_OTLP_ENDPOINT", collector, default="")
 
 
 def read(
@@ -297,6 +316,14 @@ def _text(name: str, environment: Mapping[str, str]) -> str | None:
 def _begins(text: str, schemes: Sequence[str]) -> None:
     if text.partition("://")[0] not in schemes:
         raise ValueError(f"must be an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+
+
+def _is_installed(*modules: str) -> bool:
+    try:
+        return all(find_spec(module) for module in modules)
+    except ModuleNotFoundError:
+        # A package that would hold one of them is not there.
+        return False
 
 
 def _is_reachable(text: str) -> bool:

@@ -151,7 +151,7 @@ class Transaction:
 
     def _together(self, incoming: Sequence[Incoming]) -> list[Outcome]:
         batch = Batch(at=self._home.clock.now())
-        started = time.perf_counter()
+        since, started = time.time_ns(), time.perf_counter()
         outcomes = self._decide_all(incoming, batch)
         batch.replayed = _ended_replays(incoming, outcomes)
         metrics.DECIDE_SECONDS.observe(time.perf_counter() - started)
@@ -160,18 +160,25 @@ class Transaction:
         self._writer.commit(batch)
         self._switch.note(failed)
         self._committed([(d.kind, d.id, d.state, d.version) for d in batch.changed])
-        _count(outcomes, batch)
+        self._tell_watchers(incoming, outcomes, batch, since)
         return outcomes
 
     def _alone(self, incoming: Incoming, error: Exception) -> Outcome:
-        batch = Batch(at=self._home.clock.now())
+        batch, since = Batch(at=self._home.clock.now()), time.time_ns()
         outcome = _failed(self._home, incoming, batch, error)
         failed = _failures(self._home, [incoming], batch)
         self._switch.check(failed)
         self._commit(lambda: self._writer.commit(batch))
         self._switch.note(failed)
-        _count([outcome], batch)
+        self._tell_watchers([incoming], [outcome], batch, since)
         return outcome
+
+    def _tell_watchers(
+        self, incoming: Sequence[Incoming], outcomes: Sequence[Outcome], batch: Batch, since: int
+    ) -> None:
+        _count(outcomes, batch)
+        if self._home.spans is not None:
+            self._home.spans.batch(self._home, incoming, outcomes, batch.entries, since)
 
     def _decide_all(self, incoming: Sequence[Incoming], batch: Batch) -> list[Outcome]:
         taken = [self._take(one, batch) for one in incoming]
@@ -295,6 +302,8 @@ def _effect(taken: Taken, effect: Effect, at: datetime) -> dict[str, Any]:
         "data": dict(effect.data),
         "attempt": 0,
         "due": at,
+        "traceparent": taken.cause.trace.parent,
+        "tracestate": taken.cause.trace.state,
     }
 
 

@@ -19,7 +19,7 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
 
-from chassis import crypto, metrics, problems, strictjson
+from chassis import crypto, metrics, problems, strictjson, tracing
 from chassis.decision import Refused
 from chassis.identity import find_identity_code
 from chassis.incoming import Order
@@ -323,14 +323,8 @@ def order(floor: Floor, name: str, data: Any, request: Request, mark: str = "") 
         path=request.path,
         person=request.person,
         roles=request.roles,
-        traceparent=_traceparent(request),
+        trace=tracing.of_headers(request.headers),
     )
-
-
-def _traceparent(request: Request) -> str | None:
-    value = {name.lower(): value for name, value in request.headers.items()}.get("traceparent", "")
-    parts = value.split("-")
-    return value if [len(part) for part in parts] == [2, 32, 16, 2] else None
 
 
 def _is_away(error: Exception) -> bool:
