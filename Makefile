@@ -25,8 +25,8 @@ down: setup ## Stop it.
 test: setup ## All tests, on a private broker and store.
 	@$(BIN)/python -m pytest
 
-bench: setup ## How fast it is, against what. ROUNDS=5 EVENTS=6000 ONLY=name,name; PROFILE=1 writes .viisikko/profile.txt.
-	@PYTHONPATH=tests ROUNDS="$(ROUNDS)" EVENTS="$(EVENTS)" ONLY="$(ONLY)" PROFILE="$(PROFILE)" \
+bench: setup ## How fast it is, against what. ROUNDS=5 EVENTS=6000 MEMORY=300000 ONLY=name,name; PROFILE=1 writes .viisikko/profile.txt.
+	@PYTHONPATH=tests ROUNDS="$(ROUNDS)" EVENTS="$(EVENTS)" MEMORY="$(MEMORY)" ONLY="$(ONLY)" PROFILE="$(PROFILE)" \
 		$(BIN)/python -W ignore -m bench
 
 check: setup ## Style, types, who imports whom, and whether the generated files are fresh.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import contenders, pipeline, profiling, results, workload
+from bench import contenders, latency, pipeline, profiling, resources, results, workload
 from bench.results import Figure
 from bench.stage import ROOT, Stage, stage
 
@@ -19,6 +19,8 @@ FILE = ROOT / ".viisikko" / "bench.json"
 TRIED = 4
 """The sizes are tried with an n-th of the events."""
 
+LATENCIES = ("latency_p50_vs_sum", "latency_p99_vs_sum")
+LATENCY_EVENTS = 500
 WRONG = 2
 
 
@@ -29,6 +31,7 @@ class Run:
         self.stage = stage
         self.rounds = int(settings.get("ROUNDS") or 5)
         self.count = int(settings.get("EVENTS") or 6000)
+        self.memory_events = int(settings.get("MEMORY") or 300_000)
         self._console = console
         self._profile = bool(settings.get("PROFILE"))
 
@@ -68,6 +71,45 @@ class Run:
             self.say(self._turn(turn, {"our relay": ours[-1], f"bare, {best} pages": bare[-1]}))
         return {"relay_vs_floor": Figure.ratio(ours, bare)}
 
+    def latencies(self, names: Sequence[str]) -> dict[str, Figure]:
+        """One event at a time, and the bare operations, in turns."""
+        if not set(LATENCIES) & set(names):
+            return {}
+        ours, bare = [], []
+        for turn in range(self.rounds):
+            events = workload.events(latency.WARM_UP + LATENCY_EVENTS, seed=turn)
+            ours.append(latency.percentiles(latency.ours(self.stage, events)))
+            bare.append(latency.percentiles(latency.bare(self.stage, events)))
+            shown = {"ours": ours[-1], "bare": bare[-1]}
+            told = " · ".join(f"{name} {half:.1f} and {most:.1f} ms" for name, (half, most) in shown.items())
+            self.say(f"round {turn + 1} of {self.rounds}, load {os.getloadavg()[0]:.1f}, half and 99 of 100: {told}")
+        columns = zip(LATENCIES, zip(*ours, strict=True), zip(*bare, strict=True), strict=True)
+        return {name: Figure.ratio(a, b) for name, a, b in columns if name in names}
+
+    def resources(self, names: Sequence[str]) -> dict[str, Figure]:
+        """What a service takes, and how soon it is back."""
+        figures = {}
+        if "idle_cpu" in names or "service_memory" in names:
+            shares, sizes = resources.idle(self.stage, self.rounds)
+            figures |= {"idle_cpu": Figure.plain(shares), "service_memory": Figure.plain(sizes)}
+            self.say(f"idle: {max(shares):.2%} of a core, {max(sizes):.0f} MiB at the most")
+        if "restart_seconds" in names:
+            figures["restart_seconds"] = self._each("back after", "s", resources.restart)
+        if "replay_per_second" in names:
+            figures["replay_per_second"] = self._each("replayed", "/s", resources.replay)
+        if "memory_growth" in names:
+            before, after = resources.memory(self.stage, self.memory_events)
+            self.say(f"memory: {before:.0f} MiB after {self.memory_events // 10:,} events, {after:.0f} after all")
+            figures["memory_growth"] = Figure.ratio([after], [before])
+        return {name: figure for name, figure in figures.items() if name in names}
+
+    def _each(self, what: str, unit: str, measure: Callable[[Stage, int], float]) -> Figure:
+        values = []
+        for turn in range(self.rounds):
+            values.append(measure(self.stage, turn))
+            self.say(f"round {turn + 1} of {self.rounds}: {what} {results.number(values[-1])} {unit}")
+        return Figure.plain(values)
+
     def _turn(self, turn: int, rates: Mapping[str, float]) -> str:
         load = os.getloadavg()[0]
         shown = " · ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items())
@@ -97,7 +139,12 @@ def _measure(folder: Path, console: Console, names: Sequence[str]) -> dict[str, 
     figures: dict[str, Figure] = {}
     with stage(folder) as on:
         run = Run(on, console, os.environ)
-        parts: Sequence[Callable[[Sequence[str]], dict[str, Figure]]] = (run.pipelines, run.relays)
+        parts: Sequence[Callable[[Sequence[str]], dict[str, Figure]]] = (
+            run.pipelines,
+            run.relays,
+            run.latencies,
+            run.resources,
+        )
         for part in parts:
             figures |= part(names)
     return figures

@@ -66,7 +66,7 @@ def consume() -> None:
     process.say_ready()
     while True:
         taken = _next(connection, pending, batch)
-        entries = _store(store, session, [decoded(message.body) for message in taken])
+        entries = store_batch(store, session, [decoded(message.body) for message in taken])
         channel.basic_ack(taken[-1].delivery_tag, multiple=True)
         publisher.publish(entries[1])
         store["outbox"].delete_one({"_id": entries[0]})
@@ -81,7 +81,7 @@ def _next(connection: amqp.Connection, pending: deque[amqp.Message], batch: int)
     return [pending.popleft() for _ in range(min(batch, len(pending)))]
 
 
-def _store(store: Any, session: Any, events: list[dict[str, Any]]) -> tuple[ObjectId, list[dict[str, Any]]]:
+def store_batch(store: Any, session: Any, events: list[dict[str, Any]]) -> tuple[ObjectId, list[dict[str, Any]]]:
     ids = list({plain.identifier(event) for event in events})
     documents = {d["_id"]: d for d in store["referral"].find({"_id": {"$in": ids}})}
     loaded = {name: document["version"] for name, document in documents.items()}

@@ -24,7 +24,7 @@ from console.nodes.store import StoreNode
 ROOT = Path(__file__).parents[2]
 NETWORK = ROOT / "deploy" / "network.toml"
 SINK = "bench.sink"
-ANSWERS = f"*.*.{OWN}.{OTHER}"
+ANSWERS = f"referral.*.{OWN}.{OTHER}"
 LOOK_SECONDS = 0.02
 """How often the arrivals are counted; one passive declaration each, which the broker answers from memory."""
 

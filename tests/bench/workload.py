@@ -43,7 +43,7 @@ class Published:
 
 def known() -> list[Published]:
     """The events that make the referrals that are there before."""
-    return [_requested(_known_id(number)) for number in range(KNOWN)]
+    return [requested(_known_id(number)) for number in range(KNOWN)]
 
 
 def events(count: int, seed: int = 7) -> list[Published]:
@@ -57,11 +57,11 @@ def stream(count: int, seed: int = 7) -> Iterator[Published]:
     sequences: dict[int, int] = {}
     for number in range(count):
         if number % 3 == 0:
-            yield _requested(str(uuid.UUID(int=dice.getrandbits(128), version=4)))
+            yield requested(str(uuid.UUID(int=dice.getrandbits(128), version=4)))
         else:
             which = dice.randrange(KNOWN)
             sequences[which] = sequences.get(which, 1) + 1
-            yield _progressed(_known_id(which), sequences[which], dice.choice(STEPS))
+            yield progressed(_known_id(which), sequences[which], dice.choice(STEPS))
 
 
 def decoded(body: bytes) -> dict[str, Any]:
@@ -70,16 +70,18 @@ def decoded(body: bytes) -> dict[str, Any]:
     return event
 
 
-def _known_id(number: int) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"bench/{number}"))
-
-
-def _requested(referral: str) -> Published:
+def requested(referral: str) -> Published:
+    """The event that makes a referral."""
     return _event("requested", referral, 1, None)
 
 
-def _progressed(referral: str, sequence: int, step: str) -> Published:
+def progressed(referral: str, sequence: int, step: str) -> Published:
+    """An event that changes one."""
     return _event("progressed", referral, sequence, step)
+
+
+def _known_id(number: int) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"bench/{number}"))
 
 
 def _event(verb: str, referral: str, sequence: int, step: str | None) -> Published:

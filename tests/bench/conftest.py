@@ -1,0 +1,8 @@
+"""The harness is a package of its own that `make bench` runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
