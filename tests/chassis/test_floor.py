@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import eventlet
 import pytest
+from thing import Things
 
 from chassis import floor as floors
-from chassis.testing_live import Workshop
+from chassis.testing_live import Place, Workshop, event
 
 
 def test_what_fails_at_the_start_is_tried_again(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,6 +34,22 @@ def test_commands_wait_until_what_decisions_read_is_loaded(workshop: Workshop) -
     floor.projections["counts"].load()
 
     assert (before, floor.is_behind()) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "full"),
+    [("OUTBOX_LIMIT", "1", True), ("OUTBOX_LIMIT", "2", False), ("OUTBOX_SECONDS", "60", True)],
+)
+def test_an_outbox_that_is_long_or_old_is_full(offline_place: Place, setting: str, value: str, *, full: bool) -> None:
+    made = Workshop(Things, replace(offline_place, more={f"VIISIKKO_{setting}": value}))
+    for amount in range(2):
+        made.take(event("thing.made", {"amount": amount}))
+    (offline_place.folder / "clock").write_text("61")
+
+    made.floor._measure()
+
+    assert made.floor.is_full() is full
+    made.close()
 
 
 def test_a_measurement_that_fails_ends_nothing(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from amqp.exceptions import AccessRefused
 from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
+from parking_lot import ANN, act, audit, lot
 from process import SERVICE, client, keyed
 from thing import Things
 
@@ -34,11 +35,6 @@ from chassis.testing_live import Place, Publisher, Running, Workshop, delivery, 
 from chassis.topology import EVENTS
 
 CODE = "131052-308T"
-ANN = Asker(person="kunta-operator", key="k-1")
-
-
-def act(workshop: Workshop, what: str, asker: Asker = ANN, **body: Any) -> dict[str, Any]:
-    return getattr(workshop.floor.parked, what)(ActionSchema().load(body or {"all": True}), asker)  # type: ignore[no-any-return]
 
 
 def take(workshop: Workshop, *deliveries: Delivery) -> None:
@@ -49,15 +45,6 @@ def park(workshop: Workshop, *subjects: str, amount: Any = "x", name: str = "thi
     """Park an event for each subject."""
     events = [event(name, {"amount": amount}, subject=subject, **fields) for subject in subjects or ("s-1",)]
     take(workshop, *(delivery(one) for one in events))
-
-
-def lot(workshop: Workshop) -> list[dict[str, Any]]:
-    return list(workshop.floor.home.database["parked"].find().sort([("first", 1), ("_id", 1)]))
-
-
-def audit(workshop: Workshop) -> list[tuple[str, str | None, str | None]]:
-    lines = workshop.floor.home.database["parked_audit"].find().sort([("at", 1), ("_id", 1)])
-    return [(line["what"], line["person"], line.get("how")) for line in lines]
 
 
 def waiting(workshop: Workshop) -> list[Delivery]:

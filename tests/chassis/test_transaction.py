@@ -452,6 +452,17 @@ def test_a_timer_that_fails_waits_and_keeps_no_other_from_firing(workshop: Works
     assert [timers.run_once(), timers.run_once()] == [1, 0]
 
 
+def test_a_clock_that_is_stepped_back_leaves_no_timer_waiting(workshop: Workshop, offline_place: Place) -> None:
+    workshop.take(event("thing.timed", {"amount": 0, "text": "broken"}))
+    timers = workshop.floor.duties._timers
+    (offline_place.folder / "clock").write_text(str(5 * 3600))
+    first = timers.run_once()
+
+    (offline_place.folder / "clock").write_text("0")
+
+    assert (first, timers.run_once()) == (1, 1)
+
+
 @pytest.mark.parametrize(("amount", "error"), [(5, "result: too-much"), (6, "result: failed")])
 def test_an_effect_whose_result_cannot_be_taken_is_not_done_again(
     workshop: Workshop, amount: int, error: str, offline_place: Place

@@ -514,7 +514,8 @@ def _show_status(kept: Any) -> None:
         if group is None:
             out.print(f"parked at {name}: not known, since the service is not ready")
             continue
-        out.print(f"parked at {name}: {group['count']} × {group['type']} of {group['publisher']}: {group['reason']}")
+        publisher = f" of {group['publisher']}" if group["publisher"] else ""
+        out.print(f"parked at {name}: {group['count']} × {group['type']}{publisher}: {group['reason']}")
 
 
 def _ready(url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,6 +40,21 @@ class Conflict(Exception):  # noqa: N818 - errors name the fact
     """Another writer was first, or ended the transaction; the same batch may be decided anew at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeadEffect:
+    """An effect that is over until an operator replays it.
+
+    Attributes:
+        id: Id of its document.
+        parked: Its place in the parking lot.
+        done: Where it was done and its result was refused, the result; None where it was given up.
+    """
+
+    id: str
+    parked: Parked
+    done: Mapping[str, Any] | None
+
+
 @dataclass(slots=True)
 class Batch:
     """All that one transaction is to write."""
@@ -49,6 +64,7 @@ class Batch:
     entries: list[Entry] = field(default_factory=list)
     effects: list[dict[str, Any]] = field(default_factory=list)
     done_effects: list[str] = field(default_factory=list)
+    dead_effects: list[DeadEffect] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
     retried: list[Delivery] = field(default_factory=list)
     replayed: list[tuple[Replay, str]] = field(default_factory=list)
@@ -61,7 +77,8 @@ class Batch:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.changed or self.parked or self.replayed or self.done_effects or self.entries)
+        effects = self.done_effects or self.dead_effects
+        return not (self.changed or self.parked or self.replayed or effects or self.entries)
 
 
 class Writer:
@@ -132,9 +149,22 @@ class Writer:
             database[EFFECTS].bulk_write(asked, session=session)
         if batch.done_effects:
             database[EFFECTS].bulk_write([DeleteOne({"_id": e}) for e in batch.done_effects], session=session)
-        words = self._lot.park(batch.parked, session)
+        words = self._lot.park([*batch.parked, *self._bury(batch.dead_effects, session)], session)
         self._lot.settle(batch.replayed, batch.at, session)
         self._outbox.add([*batch.entries, *words], batch.at, session)
+
+    def _bury(self, dead: Sequence[DeadEffect], session: ClientSession) -> list[Parked]:
+        """Keep dead effects under their keys, without a due time; those that another replica has ended stay ended."""
+        effects = self._home.database[EFFECTS]
+        buried = []
+        for one in dead:
+            changes: dict[str, Any] = {"dead": True, "error": one.parked.error}
+            changes |= {} if one.done is None else {"done": dict(one.done)}
+            alive = {"_id": one.id, "dead": {"$ne": True}}
+            update = {"$set": changes, "$unset": {"due": "", "replay": ""}}
+            if effects.update_one(alive, update, session=session).matched_count:
+                buried.append(one.parked)
+        return buried
 
     def _write_documents(self, batch: Batch, session: ClientSession) -> None:
         writes: dict[str, list[Any]] = defaultdict(list)

@@ -233,7 +233,7 @@ class Floor:
 
     def _measure(self) -> None:
         try:
-            waiting = self._outbox.measure(self.home.clock.now())
+            waiting, age = self._outbox.measure(self.home.clock.now())
             self._gauges.refresh()
         except PyMongoError as error:
             self.store_ready = False
@@ -241,7 +241,8 @@ class Floor:
         except Exception as error:  # noqa: BLE001 - a green thread that dies would leave it unready for ever
             log.error("measure.failed", error=error)
         else:
-            self._behind = waiting > self.home.settings.outbox_limit
+            settings = self.home.settings
+            self._behind = waiting > settings.outbox_limit or age > settings.outbox_seconds
             self._seen_store()
 
     def _seen_store(self) -> None:

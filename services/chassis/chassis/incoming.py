@@ -180,6 +180,8 @@ class Result:
         data: The effect's own data, and what the adapter returned.
         failed: True where it was given up.
         trace: The span of the effect's last try, or None.
+        error: Why, where it was given up; without any value.
+        replay: The attempt of an operator that it belongs to, or None.
     """
 
     aggregate: str
@@ -189,6 +191,8 @@ class Result:
     data: Mapping[str, Any]
     failed: bool = False
     trace: Trace | None = None
+    error: str = ""
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,13 +61,14 @@ class Outbox:
         """Delete documents whose entries are all confirmed or parked."""
         self._collection.delete_many({"_id": {"$in": [page.id for page in pages]}}, session=session)
 
-    def measure(self, now: datetime) -> int:
-        """Count what waits, and note its age in the metrics."""
-        waiting = self._collection.estimated_document_count()
+    def measure(self, now: datetime) -> tuple[int, float]:
+        """Count what waits, and tell and note in the metrics how many documents they are, and the oldest's seconds."""
+        waiting = int(self._collection.estimated_document_count())
         oldest = self._collection.find_one({}, {"at": 1}, sort=[("_id", 1)]) if waiting else None
+        age = (now - oldest["at"].replace(tzinfo=UTC)).total_seconds() if oldest else 0.0
         metrics.OUTBOX_DOCUMENTS.set(waiting)
-        metrics.OUTBOX_AGE_SECONDS.set((now - oldest["at"].replace(tzinfo=UTC)).total_seconds() if oldest else 0)
-        return int(waiting)
+        metrics.OUTBOX_AGE_SECONDS.set(age)
+        return waiting, age
 
 
 def _pages(entries: Sequence[Entry]) -> Iterator[list[dict[str, Any]]]:

@@ -1,9 +1,9 @@
 """What operators do with the parking lot: list, show, replay and discard, with a line in the audit for each.
 
 A replay is staged: in one transaction the entry turns to ``replaying`` under a new attempt, and the message goes into
-the outbox, towards the service's own queue. Whatever settles the message later removes the entry, or parks it again in
-its own place (`ParkingLot.settle`, `ParkingLot.park`). So no two operators, and no two requests of one, replay it
-twice.
+the outbox, towards the service's own queue, or the effect becomes due again. Whatever settles it later removes the
+entry, or parks it again in its own place (`ParkingLot.settle`, `ParkingLot.park`). So no two operators, and no two
+requests of one, replay it twice.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from pymongo import DeleteOne, UpdateOne
 
 from chassis import crypto, parked_view, profile
-from chassis.batch import Conflict
+from chassis.batch import EFFECTS, Conflict
 from chassis.border import Entry
 from chassis.decision import Invalid, Refused, Unknown
 from chassis.incoming import Again, Replay
 from chassis.outbox import PAGE_BYTES, Outbox
-from chassis.parking import AUDIT, OUTBOX_QUEUE, PARKED, ParkingLot, Status
+from chassis.parking import AUDIT, EFFECTS_QUEUE, OUTBOX_QUEUE, PARKED, ParkingLot, Status
 from chassis.selection import ID, Action, Filters, Listing, at_rest, beginning_with
 from chassis.topology import EVENTS, own_exchange, queue
 
@@ -180,7 +180,10 @@ class ParkedEvents:
         staged = [(entry, Replay(entry["_id"], self._attempt(entry["_id"], asker))) for entry in chosen]
         self._stage(staged, now, session)
         self._spend(len(staged), now, session)
-        self._outbox.add([self._entry(entry, replay) for entry, replay in staged], now, session)
+        effects = [(entry, replay) for entry, replay in staged if _is_effect(entry)]
+        self._revive(effects, now, session)
+        events = [self._entry(entry, replay) for entry, replay in staged if not _is_effect(entry)]
+        self._outbox.add(events, now, session)
         self._lot.note([self._line(entry, asker, "replay", now, replay.attempt) for entry, replay in staged], session)
         return [replay.id for _entry, replay in staged], wait
 
@@ -195,6 +198,21 @@ class ParkedEvents:
         if writes and self._entries.bulk_write(writes, session=session).matched_count != len(writes):
             raise Conflict
 
+    def _revive(self, effects: Sequence[tuple[dict[str, Any], Replay]], now: datetime, session: ClientSession) -> None:
+        """Let dead effects be tried anew; one that was done tells its result only."""
+        writes = [
+            UpdateOne(
+                _dead(entry),
+                {
+                    "$set": {"attempt": 0, "due": now, "replay": {"id": replay.id, "attempt": replay.attempt}},
+                    "$unset": {"dead": "", "error": ""},
+                },
+            )
+            for entry, replay in effects
+        ]
+        if writes and self._home.database[EFFECTS].bulk_write(writes, session=session).matched_count != len(writes):
+            raise Conflict
+
     def _remove(
         self, action: Action, asker: Asker, query: dict[str, Any], now: datetime, session: ClientSession
     ) -> tuple[list[str], float]:
@@ -202,6 +220,9 @@ class ParkedEvents:
         removals = [DeleteOne({"_id": entry["_id"], "attempt": entry.get("attempt")}) for entry in chosen]
         if removals and self._entries.bulk_write(removals, session=session).deleted_count != len(removals):
             raise Conflict
+        effects = [DeleteOne(_dead(entry)) for entry in chosen if _is_effect(entry)]
+        if effects:
+            self._home.database[EFFECTS].bulk_write(effects, session=session)
         self._lot.note([self._line(entry, asker, "discard", now, None) for entry in chosen], session)
         return [entry["_id"] for entry in chosen], 0
 
@@ -291,6 +312,15 @@ class ParkedEvents:
         }
         found = self._entries.aggregate([{"$match": query}, {"$group": group}])
         return sorted((parked_view.group(one) for one in found), key=lambda one: -one["count"])
+
+
+def _is_effect(entry: dict[str, Any]) -> bool:
+    return entry["queue"] == EFFECTS_QUEUE and entry["body"] is not None
+
+
+def _dead(entry: dict[str, Any]) -> dict[str, Any]:
+    """MongoDB's query for the effect of an entry, as long as it is dead."""
+    return {"_id": bytes(entry["body"]).decode(), "dead": True}
 
 
 def _the_one(found: Sequence[str]) -> str:

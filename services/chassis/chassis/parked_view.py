@@ -6,6 +6,7 @@ from typing import Any
 
 from chassis import profile
 from chassis.decision import Classification
+from chassis.parking import EFFECTS_QUEUE
 from chassis.reasons import Unacceptable
 
 _SHOWN = ("reason", "rule", "error", "event", "type", "publisher", "queue", "key", "bytes", "attempts")
@@ -33,6 +34,9 @@ def content(entry: dict[str, Any]) -> dict[str, Any]:
     """What may be seen of an event: nothing personal is ever opened, and what is no event may hold anything."""
     if entry["body"] is None:
         return _hidden("was not kept: a personal identity code stood in it, or it was too large")
+    if entry["queue"] == EFFECTS_QUEUE:
+        shown = {"effect": bytes(entry["body"]).decode()}
+        return {**_hidden("may be personal, and is not opened here"), "attributes": shown}
     try:
         envelope = profile.admit(bytes(entry["body"]), entry["contentType"], entry["headers"], entry["key"])
     except Unacceptable:

@@ -32,6 +32,9 @@ AUDIT = "parked_audit"
 OUTBOX_QUEUE = "outbox"
 """Stands for a queue in entries that the own relay has parked."""
 
+EFFECTS_QUEUE = "effects"
+"""Stands for a queue in entries that are effects; their body is the id of the effect's document, which stays."""
+
 WORD_EVERY = timedelta(hours=1)
 """At most one ``event.refused`` in this time for a publisher, type and reason (contract.md)."""
 

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     """A programming error of this service, after its tries."""
     UNPUBLISHABLE = "unpublishable"
     """One of the own events that the broker refuses."""
+    EFFECT = "effect"
+    """An effect that was given up, or whose result was refused."""
 
 
 class Unacceptable(ValueError):  # noqa: N818 - errors name the fact

@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from chassis.parking import Status
+from chassis.parking import EFFECTS_QUEUE, Status
 from chassis.reasons import Reason
 
 PAGE = 200
@@ -179,8 +179,9 @@ def beginning_with(prefix: str) -> dict[str, Any]:
 
 
 def at_rest(now: datetime) -> dict[str, Any]:
-    """MongoDB's query for entries that are not on their way."""
-    return {"$or": [{"status": {"$ne": str(Status.REPLAYING)}}, {"replayed": {"$lt": now - LOST}}]}
+    """MongoDB's query for entries that are not on their way; an effect is never lost, since it stays in the store."""
+    lost = {"replayed": {"$lt": now - LOST}, "queue": {"$ne": EFFECTS_QUEUE}}
+    return {"$or": [{"status": {"$ne": str(Status.REPLAYING)}}, lost]}
 
 
 def _filters(data: dict[str, Any]) -> Filters:

@@ -223,8 +223,10 @@ class Settings:
         failure_share: Where more than this share of them failed, the consumer pauses; 1 for never.
         probe_seconds: How often it then tries whether it would succeed.
         replay_days: Days for which marks are kept (reliability.md, the replay window).
-        outbox_limit: Outbox documents beyond which HTTP answers 503.
+        outbox_limit: Outbox documents beyond which HTTP answers 503 and nothing more is taken from the broker.
+        outbox_seconds: Age of the oldest outbox document beyond which the same holds.
         effect_attempts: Tries of an effect before it is given up.
+        effect_seconds: How long one try of an effect may take.
         replays_per_second: Parked events that are replayed in a second at the most.
         heartbeat_seconds: How often broker and service tell each other that they are alive; a frozen one is given up
             after two to three of them (https://www.rabbitmq.com/docs/heartbeats).
@@ -251,7 +253,9 @@ class Settings:
     probe_seconds: float = setting("VIISIKKO_PROBE_SECONDS", positive, default=10.0)
     replay_days: int = setting("VIISIKKO_REPLAY_DAYS", count, default=90)
     outbox_limit: int = setting("VIISIKKO_OUTBOX_LIMIT", count, default=1000)
+    outbox_seconds: float = setting("VIISIKKO_OUTBOX_SECONDS", positive, default=600.0)
     effect_attempts: int = setting("VIISIKKO_EFFECT_ATTEMPTS", count, default=12)
+    effect_seconds: float = setting("VIISIKKO_EFFECT_SECONDS", positive, default=120.0)
     replays_per_second: int = setting("VIISIKKO_REPLAYS_PER_SECOND", count, default=100)
     heartbeat_seconds: int = setting("VIISIKKO_HEARTBEAT_SECONDS", count, default=20)
     lease_seconds: float = setting("VIISIKKO_LEASE_SECONDS", positive, default=15.0)

@@ -68,7 +68,12 @@ class Timers:
             for document in cursor:
                 moments = ((name, moment.replace(tzinfo=UTC)) for name, moment in document["timers"].items())
                 found += [Due(aggregate=kind, id=document["_id"], name=n, due=at) for n, at in moments if at <= now]
-        return [timer for timer in found if self._put_off.get(_place(timer), (0, now))[1] <= now]
+        return [timer for timer in found if not self._waits(timer, now)]
+
+    def _waits(self, timer: Due, now: datetime) -> bool:
+        until = self._put_off.get(_place(timer), (0, now))[1]
+        # No wait is longer: a time beyond it was set before the clock was stepped back.
+        return now < until <= now + timedelta(seconds=LONGEST_WAIT_SECONDS)
 
 
 def _place(timer: Due) -> _Place:

@@ -16,15 +16,15 @@ from pymongo.errors import AutoReconnect
 
 from chassis import border, metrics, states
 from chassis.aggregates import Document, history_collection
-from chassis.batch import Batch, Conflict, Writer
+from chassis.batch import Batch, Conflict, DeadEffect, Writer
 from chassis.border import Entry
 from chassis.crypto import FieldCipher
 from chassis.decision import Aggregate, Decision, Effect, Invalid, NotYours, Refused, stream_of
-from chassis.incoming import Again, Arrival, Due, Failed, Order, Outcome, Replay, Result, Settled
+from chassis.incoming import Again, Arrival, Delivery, Due, Failed, Order, Outcome, Replay, Result, Settled
 from chassis.killswitch import Failing, KillSwitch
 from chassis.logs import kind_of, log
 from chassis.messages import Ignored, Taken, take
-from chassis.parking import Parked
+from chassis.parking import EFFECTS_QUEUE, Parked
 from chassis.profile import HEADERS, safe_headers
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import own_exchange, queue, wait
@@ -153,6 +153,7 @@ class Transaction:
         batch = Batch(at=self._home.clock.now())
         since, started = time.time_ns(), time.perf_counter()
         outcomes = self._decide_all(incoming, batch)
+        batch.dead_effects = _dead_effects(incoming, outcomes, batch.at)
         batch.replayed = _ended_replays(incoming, outcomes)
         metrics.DECIDE_SECONDS.observe(time.perf_counter() - started)
         failed = _failures(self._home, incoming, batch)
@@ -166,6 +167,7 @@ class Transaction:
     def _alone(self, incoming: Incoming, error: Exception) -> Outcome:
         batch, since = Batch(at=self._home.clock.now()), time.time_ns()
         outcome = _failed(self._home, incoming, batch, error)
+        batch.dead_effects = _dead_effects([incoming], [outcome], batch.at)
         failed = _failures(self._home, [incoming], batch)
         self._switch.check(failed)
         self._commit(lambda: self._writer.commit(batch))
@@ -405,10 +407,37 @@ def _is_own_failure(home: Home, parked: Parked) -> bool:
 def _ended_replays(incoming: Sequence[Incoming], outcomes: Sequence[Outcome]) -> list[tuple[Replay, str]]:
     # Those that are parked again end with that.
     return [
-        (one.delivery.replay, str(outcome.settled))
+        (replay, str(outcome.settled))
         for one, outcome in zip(incoming, outcomes, strict=True)
-        if isinstance(one, Arrival) and one.delivery.replay and outcome.settled not in _NOT_ENDED
+        if (replay := _replay(one)) and outcome.settled not in _NOT_ENDED and not _is_dead(one, outcome)
     ]
+
+
+def _replay(incoming: Incoming) -> Replay | None:
+    if isinstance(incoming, Arrival):
+        return incoming.delivery.replay
+    return incoming.replay if isinstance(incoming, Result) else None
+
+
+def _is_dead(incoming: Incoming, outcome: Outcome) -> bool:
+    """Whether it is an effect that was given up, or done with a result that nobody can take."""
+    return isinstance(incoming, Result) and (incoming.failed or outcome.settled is Settled.REFUSED)
+
+
+def _dead_effects(incoming: Sequence[Incoming], outcomes: Sequence[Outcome], at: datetime) -> list[DeadEffect]:
+    return [
+        DeadEffect(one.effect, _parked_effect(one, outcome, at), None if one.failed else one.data)
+        for one, outcome in zip(incoming, outcomes, strict=True)
+        if isinstance(one, Result) and _is_dead(one, outcome)
+    ]
+
+
+def _parked_effect(result: Result, outcome: Outcome, at: datetime) -> Parked:
+    # What it was to do may be personal, so that its id alone stands in the lot.
+    body = result.effect.encode()
+    delivery = Delivery(body=body, routing_key=result.name, queue=EFFECTS_QUEUE, own=True, replay=result.replay)
+    refused = outcome.refusal.rule if outcome.refusal else "refused"
+    return Parked(delivery=delivery, reason=Reason.EFFECT, error=result.error or f"result: {refused}", at=at)
 
 
 def _name(incoming: Incoming) -> str:
@@ -418,7 +447,7 @@ def _name(incoming: Incoming) -> str:
 def _count(outcomes: Sequence[Outcome], batch: Batch) -> None:
     for outcome in outcomes:
         metrics.SETTLED.labels(str(outcome.settled)).inc()
-    for parked in batch.parked:
+    for parked in [*batch.parked, *(dead.parked for dead in batch.dead_effects)]:
         metrics.PARKED.labels(str(parked.reason)).inc()
     for delivery in batch.retried:
         metrics.RETRIES.labels(str(delivery.attempts + 1)).inc()
