@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from chassis.home import Home
 
 CONNECT_SECONDS = 10
+CLOSE_SECONDS = 2
+"""How long a close waits for the broker's word; one that hangs would never give it."""
+
 RETRY_SECONDS = 1.0
 
 UNREADABLE = "application/x-unreadable-properties"
@@ -56,6 +59,16 @@ def connect(home: Home, part: str, *, blocked: Callable[[bool], None] = lambda _
     )
     connection.connect()
     return connection
+
+
+def hang_up(connection: Connection) -> None:
+    """End a connection, in good order where the broker answers in time."""
+    try:
+        if connection.connected:
+            connection.connection.transport.sock.settimeout(CLOSE_SECONDS)
+        connection.close()
+    except Exception as error:  # noqa: BLE001 - it is being given up, often because it is broken
+        log.debug("broker.close", error=error)
 
 
 def lenient_frames(connection: Any, callback: Callable[..., Any]) -> Callable[[Any], Any]:

@@ -66,7 +66,7 @@ class Duties:
         """
         self._may_decide = may_decide
         self._leader = Leader(home.database, home.settings.lease_seconds)
-        self._relay = Relay(home)
+        self._relay = Relay(home, leads=lambda: self._leader.leads)
         self._timers = timers
         self._effects = effects
         self._store = store

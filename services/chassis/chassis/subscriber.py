@@ -12,7 +12,7 @@ from nameko.extensions import Entrypoint
 
 from chassis import metrics
 from chassis.admission import Admitted, admit
-from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect
+from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect, hang_up
 from chassis.duties import Wake
 from chassis.incoming import Delivery, Replay
 from chassis.killswitch import Failing
@@ -79,10 +79,7 @@ class _Line:
             self.channel.basic_cancel(name)
 
     def close(self) -> None:
-        try:
-            self.connection.close()
-        except Exception as error:  # noqa: BLE001 - it is being given up
-            log.debug("subscriber.close", error=error)
+        hang_up(self.connection)
 
     def _declare(self) -> None:
         # A queue may dead-letter only into an exchange that is there.
