@@ -81,9 +81,13 @@ def lenient_frames(connection: Any, callback: Callable[..., Any]) -> Callable[[A
 
     def read(frame: Any) -> Any:
         kind, channel, content = frame
-        if kind == _CONTENT_HEADER and not _is_readable(content):
-            return on_frame((kind, channel, bytes(content[:_FIXED_BYTES]) + _unreadable()))
-        return on_frame(frame)
+        try:
+            return on_frame(frame)
+        except Exception:
+            # Only a header raises before its message is known, so that the library can be given it anew.
+            if kind != _CONTENT_HEADER or _is_readable(content):
+                raise
+        return on_frame((kind, channel, bytes(content[:_FIXED_BYTES]) + _unreadable()))
 
     return read
 

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ OWN = "c."
 
 PAIR = "r."
 """How a pair's reference begins."""
+
+REMEMBERED = 4096
+"""References that are kept at hand in each direction."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LOOK_ALIKES = str.maketrans("OIL", "011")
@@ -142,17 +146,26 @@ class References:
     def __init__(self, key: bytes) -> None:
         """Take the home's reference key of 64 bytes, shared by its own services only."""
         self._cipher = AESSIV(key)
+        # The events of one client come together, and a reference takes as long as reading a small event.
+        self._sealed = lru_cache(REMEMBERED)(self._seal)
+        self._opened = lru_cache(REMEMBERED)(self._open)
 
     def leave(self, client: str, other: str) -> str:
         """The reference that `other` knows an own client by; what is no own client id stays as it is."""
         if not client.startswith(OWN):
             return client
-        return PAIR + _base32(self._cipher.encrypt(client.encode(), [other.encode()]))
+        return self._sealed(client, other)
 
     def arrive(self, reference: str, other: str) -> str:
         """The own client id behind a reference that `other` says; one that is not ours stays as it is."""
         if not reference.startswith(PAIR):
             return reference
+        return self._opened(reference, other)
+
+    def _seal(self, client: str, other: str) -> str:
+        return PAIR + _base32(self._cipher.encrypt(client.encode(), [other.encode()]))
+
+    def _open(self, reference: str, other: str) -> str:
         try:
             sealed = _unbase32(reference.removeprefix(PAIR))
             return self._cipher.decrypt(sealed, [other.encode()]).decode()

@@ -78,8 +78,11 @@ class Transaction:
         """Declare the indexes that the chassis needs."""
         self._writer.indexes()
 
-    def apply(self, incoming: Sequence[Incoming]) -> list[Outcome]:
+    def apply(self, incoming: Sequence[Incoming | Taken]) -> list[Outcome]:
         """Apply a batch: one transaction or, where that fails, one for each message.
+
+        Args:
+            incoming: What reached the service; `Taken` where that was made ready before.
 
         Returns:
             What became of each, in order. What this service fails at is tried again later, and at last parked as
@@ -97,7 +100,7 @@ class Transaction:
             raise StoreAway from error
         except Exception as error:  # noqa: BLE001 - whatever it is, the innocent must not go under with the guilty
             if len(incoming) == 1:
-                return [self._alone(incoming[0], error)]
+                return [self._alone(_origin(incoming[0]), error)]
             log.warning("batch.split", messages=len(incoming), error=error)
             return [outcome for one in incoming for outcome in self.apply([one])]
 
@@ -149,10 +152,11 @@ class Transaction:
                 time.sleep(CONFLICT_WAIT_SECONDS * count)
         raise StoreAway(f"{CONFLICT_TRIES} writers in a row were first")
 
-    def _together(self, incoming: Sequence[Incoming]) -> list[Outcome]:
+    def _together(self, ready: Sequence[Incoming | Taken]) -> list[Outcome]:
+        incoming = [_origin(one) for one in ready]
         batch = Batch(at=self._home.clock.now())
         since, started = time.time_ns(), time.perf_counter()
-        outcomes = self._decide_all(incoming, batch)
+        outcomes = self._decide_all(ready, batch)
         batch.dead_effects = _dead_effects(incoming, outcomes, batch.at)
         batch.replayed = _ended_replays(incoming, outcomes)
         metrics.DECIDE_SECONDS.observe(time.perf_counter() - started)
@@ -182,8 +186,8 @@ class Transaction:
         if self._home.spans is not None:
             self._home.spans.batch(self._home, incoming, outcomes, batch.entries, since)
 
-    def _decide_all(self, incoming: Sequence[Incoming], batch: Batch) -> list[Outcome]:
-        taken = [self._take(one, batch) for one in incoming]
+    def _decide_all(self, incoming: Sequence[Incoming | Taken], batch: Batch) -> list[Outcome]:
+        taken = [one if isinstance(one, Taken) else self._take(one, batch) for one in incoming]
         wanted = {one.place: one.handler.aggregate for one in taken if isinstance(one, Taken)}
         batch.documents = self._load(wanted)
         reads = self._home.reads()
@@ -438,6 +442,10 @@ def _parked_effect(result: Result, outcome: Outcome, at: datetime) -> Parked:
     delivery = Delivery(body=body, routing_key=result.name, queue=EFFECTS_QUEUE, own=True, replay=result.replay)
     refused = outcome.refusal.rule if outcome.refusal else "refused"
     return Parked(delivery=delivery, reason=Reason.EFFECT, error=result.error or f"result: {refused}", at=at)
+
+
+def _origin(ready: Incoming | Taken) -> Incoming:
+    return ready.origin if isinstance(ready, Taken) else ready
 
 
 def _name(incoming: Incoming) -> str:
