@@ -20,8 +20,8 @@ MAX_DIGITS = 40
 """Longer integers are refused before they are computed, which takes Python the square of their length."""
 
 
-_LONG = re.compile(rb"\d{19}")
-"""Digits that may be an integer beyond 64 bits."""
+_LONG = re.compile(rb"[:,\[]-?\d{19}")
+"""Where an integer beyond 64 bits may stand; in a string such a row of digits has a quote before it."""
 
 _HALF = "a string holds half a character (a lone surrogate)"
 
