@@ -273,6 +273,8 @@ def worker(_service: Any) -> Any:
         if call.data["amount"] == 9:
             # Raised by itself: one with seconds would strike whatever runs in this thread when they are over.
             raise eventlet.Timeout(None)
+        if call.data["amount"] == 3:
+            eventlet.sleep(3600)
         return None if call.data["amount"] == 4 else {"did": call.attempt}
 
     return do

@@ -139,11 +139,20 @@ def serve(service: type[Service], floor: Floor, listener: Any) -> int:
     eventlet.spawn(_watch, container, stop)
     log.info("service.started", http="{}:{}".format(*floor.home.settings.http))
     code: int = stop.wait()
-    container.stop()
-    floor.duties.stop()
-    floor.close()
+    _drain(container, floor)
     log.info("service.stopped", code=code)
     return code
+
+
+def _drain(container: ServiceContainer, floor: Floor) -> None:
+    """Finish what was begun, within the one limit that a stop has, and say what is left where that was too short."""
+    with eventlet.Timeout(floor.home.settings.drain_seconds, exception=False):
+        container.stop()
+        floor.duties.drain()
+    left = floor.left()
+    if any(left.values()):
+        log.warning("service.left", **left)
+    floor.close()
 
 
 def _tell_faults() -> None:
