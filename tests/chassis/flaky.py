@@ -58,3 +58,13 @@ class Noting(Things):
 
     effects = {"work": note}
     counts = projection("thing", lambda _id, thing: thing.count)
+
+
+class Moody(Things):
+    """It fails at every message while a file is there."""
+
+    counts = projection("thing", lambda _id, thing: thing.count)
+
+    def reads(self) -> None:
+        if Path(os.environ["FLAKY"]).exists():
+            raise RuntimeError("a programming error in a release")

@@ -154,6 +154,11 @@ def own(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
     return Decision(state=thing or Thing(owner=message.organisation))
 
 
+@things.event("thing.raced", ThingMade, said_by=anyone)
+def lose(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
+    return Decision(state=thing or Thing(owner=message.organisation), superseded=True, reason="another was first")
+
+
 @things.event("thing.abroad", ThingMade, said_by=anyone)
 def abroad(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
     return Decision(
