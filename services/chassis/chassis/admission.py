@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
 
-from chassis import border, metrics
+from chassis import border
 from chassis.incoming import Arrival, Delivery
 from chassis.killswitch import Failing
 from chassis.logs import kind_of, log
 from chassis.messages import Taken, take
-from chassis.parking import Parked, readable_id
+from chassis.parking import Parked, readable_id, tell_parked
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import dead, queue
 from chassis.transaction import StoreAway
@@ -69,7 +69,7 @@ def _settle(transaction: Transaction, admitted: Sequence[Admitted]) -> None:
     if parked:
         transaction.park(parked)
         for one in parked:
-            metrics.PARKED.labels(str(one.reason)).inc()
+            tell_parked(one)
     arrivals = [one for one in admitted if not isinstance(one, Parked)]
     if arrivals:
         started = time.perf_counter()

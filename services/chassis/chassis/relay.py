@@ -13,7 +13,7 @@ from chassis.amqp import Weather
 from chassis.incoming import Delivery, Replay
 from chassis.logs import kind_of, log
 from chassis.outbox import Outbox, Page
-from chassis.parking import OUTBOX_QUEUE, Parked, ParkingLot, readable_id
+from chassis.parking import OUTBOX_QUEUE, Parked, ParkingLot, readable_id, tell_parked
 from chassis.publisher import Answers, Publisher, content_type
 from chassis.reasons import Reason
 from chassis.sessions import Sessions
@@ -160,6 +160,8 @@ class Relay:
             self._outbox.add(words, now, session)
             self._outbox.remove(done, session)
             self._outbox.keep(left, session)
+        for one in parked:
+            tell_parked(one)
 
     def _parked(self, entry: Entry, why: str) -> Parked:
         delivery = Delivery(

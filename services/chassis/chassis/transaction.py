@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from marshmallow import ValidationError
 from pymongo.errors import AutoReconnect
 
-from chassis import border, metrics, states
+from chassis import border, metrics, states, tracing
 from chassis.aggregates import Document, history_collection
 from chassis.batch import Batch, Conflict, DeadEffect, Writer
-from chassis.border import Entry
+from chassis.border import Entry, journey
 from chassis.crypto import FieldCipher
 from chassis.decision import Aggregate, Decision, Effect, Invalid, NotYours, Refused, stream_of
 from chassis.incoming import Again, Arrival, Delivery, Due, Failed, Order, Outcome, Replay, Result, Settled
 from chassis.killswitch import Failing, KillSwitch
 from chassis.logs import kind_of, log
 from chassis.messages import Ignored, Taken, take
-from chassis.parking import EFFECTS_QUEUE, Parked
+from chassis.parking import EFFECTS_QUEUE, Parked, tell_parked
 from chassis.profile import HEADERS, safe_headers
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import own_exchange, queue, wait
@@ -360,7 +360,7 @@ def _why(refusal: Refused) -> tuple[Reason, str, str | None]:
 
 
 def _failed(home: Home, incoming: Incoming, batch: Batch, error: Exception | None) -> Outcome:
-    log.error("decision.failed", message=_name(incoming), error=error)
+    log.error("decision.failed", message=_name(incoming), **_ids(home, incoming), error=error)
     if isinstance(incoming, Arrival):
         if incoming.delivery.attempts < len(home.settings.retry_seconds):
             return _retried(home, incoming, batch)
@@ -452,10 +452,22 @@ def _name(incoming: Incoming) -> str:
     return incoming.envelope.name if isinstance(incoming, Arrival) else incoming.name
 
 
+def _ids(home: Home, incoming: Incoming) -> dict[str, str | None]:
+    """What finds a message again: in the stores by its id, at other services by journey and trace."""
+    trace = tracing.of(home, incoming).trace
+    match incoming:
+        case Arrival(envelope=envelope):
+            return {"id": envelope.id, "correlation": envelope.correlation or journey(envelope.subject), "trace": trace}
+        case Order():
+            return {"id": incoming.path.get("id"), "trace": trace}
+        case Due() | Result():
+            return {"id": incoming.id, "correlation": journey(incoming.id), "trace": trace}
+
+
 def _count(outcomes: Sequence[Outcome], batch: Batch) -> None:
     for outcome in outcomes:
         metrics.SETTLED.labels(str(outcome.settled)).inc()
     for parked in [*batch.parked, *(dead.parked for dead in batch.dead_effects)]:
-        metrics.PARKED.labels(str(parked.reason)).inc()
+        tell_parked(parked)
     for delivery in batch.retried:
         metrics.RETRIES.labels(str(delivery.attempts + 1)).inc()
