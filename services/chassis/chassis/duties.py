@@ -149,11 +149,12 @@ class Duties:
         """End whatever still runs, and free the lease, so that the standby need not wait."""
         for duty in (self._timing, self._effecting, self._relaying, self._leading):
             duty.kill()
-        self._relay.close()
         try:
             self._leader.give_up()
         except PyMongoError as error:
             log.warning("leader.left", error=error)
+        # Last, since a broker that is blocked or hangs takes no leave.
+        self._relay.close()
 
     def _lease_step(self) -> float:
         led = self._leader.leads
