@@ -54,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     missed = []
     for mutant in mutants:
         verdict = play(events, seed, mutant)
-        sys.stdout.write(f"{mutant} {'missed' if verdict.holds else 'caught'}: {verdict.line}\n")
-        missed += [mutant] * verdict.holds
+        sys.stdout.write(f"{mutant} {'caught' if verdict.catches else 'missed'}: {verdict.line}\n")
+        missed += [mutant] * (not verdict.catches)
     return int(bool(missed))
 
 

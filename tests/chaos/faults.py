@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ OUTAGE_SECONDS = 0.7
 FREEZE_SECONDS = (1.0, 8.0)
 """Shorter and longer than the broker waits for a heartbeat, and a standby for the lease."""
 
+STALL_SECONDS = (0.5, 3.0)
 MAIL_SECONDS = (1.0, 5.0)
 STEP = timedelta(minutes=60)
 """Width of the clock's steps, half of it back and half of it forth."""
@@ -46,6 +48,7 @@ class Faults:
             Blow.STORE: self._store,
             Blow.CONNECTIONS: self._connections,
             Blow.FREEZE: self._freeze,
+            Blow.STALL: self._stall,
             Blow.CLOCK: self._clock,
             Blow.MAIL: self._mail,
         }
@@ -77,9 +80,7 @@ class Faults:
         return [replica.name for replica in ended]
 
     def _service(self, choice: float) -> str:
-        # The two replicas of one service are hit as often as all the others together.
-        first, others = self._stage.of("first"), self._stage.of("second", "referral", "notify")
-        victim = _chosen(first, choice * 2) if choice < 0.5 else _chosen(others, choice * 2 - 1)
+        victim = self._victim(choice)
         victim.process.kill()
         victim.process.start()
         return f"{victim.name} killed and started"
@@ -110,11 +111,18 @@ class Faults:
         return f"{self._stage.close_connections()} connections closed"
 
     def _freeze(self, choice: float) -> str:
-        victim = _chosen(self._stage.of("first"), choice)
+        victim = self._victim(choice)
         seconds = _between(FREEZE_SECONDS, choice * 10 % 1)
         victim.process.signal(signal.SIGSTOP)
         self._after(seconds, lambda: victim.process.signal(signal.SIGCONT))
         return f"{victim.name} frozen for {seconds:.1f} s"
+
+    def _stall(self, choice: float) -> str:
+        node, name = (self._stage.store, "store") if choice < 0.5 else (self._stage.broker, "broker")
+        os.kill(node.pid, signal.SIGSTOP)
+        time.sleep(_between(STALL_SECONDS, choice * 10 % 1))
+        os.kill(node.pid, signal.SIGCONT)
+        return f"{name} frozen"
 
     def _clock(self, choice: float) -> str:
         offset = STEP * (choice - 0.5)
@@ -126,6 +134,11 @@ class Faults:
         self._stage.mail.stop()
         self._after(seconds, self._stage.mail.start)
         return f"mail away for {seconds:.1f} s"
+
+    def _victim(self, choice: float) -> Replica:
+        # The two replicas of one service are hit as often as all the others together.
+        first, others = self._stage.of("first"), self._stage.of("second", "referral", "notify")
+        return _chosen(first, choice * 2) if choice < 0.5 else _chosen(others, choice * 2 - 1)
 
     def _after(self, seconds: float, mend: Callable[[], None]) -> None:
         self._later.append((time.monotonic() + seconds, mend))

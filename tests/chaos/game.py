@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import httpx
@@ -21,7 +22,7 @@ from chaos.verdict import Verdict, compare
 
 PRODUCERS = 3
 LOOK_SECONDS = 0.1
-MEASURE_SECONDS = 1.0
+MEASURE_SECONDS = 0.5
 PROGRESS_SECONDS = 5.0
 RUN_UP = 50
 """Events that go after a fault's position, before it strikes."""
@@ -29,13 +30,16 @@ RUN_UP = 50
 AT_WORK = frozenset({Blow.OUTAGE, Blow.BROKER})
 """Faults that must meet services at work; all others may come while something is still away."""
 
-MOST_WAITING = 3000
+EVENTS_A_LOOK = 60
+"""Events that go between two looks at the most: a burst would be over before any fault could strike it."""
+
+MOST_WAITING = 1000
 """Messages in the queues beyond which the producers wait: faults are to hit work, and memory is to stay bounded."""
 
 QUIET_SECONDS = 2.0
 """How long nothing may be left anywhere. The broker's numbers are a second old at the most."""
 
-SETTLE_SECONDS = 90.0
+SETTLE_SECONDS = 150.0
 EVENTS_A_SECOND = 100
 """A slow machine's pace, by which longer runs get more time."""
 
@@ -89,13 +93,14 @@ class Game:
         ]
         for producer in producers:
             producer.start()
-        limits = [fault.position for fault in self._plan.faults[1:]] + [2 * self._plan.events]
-        for fault, limit in zip(self._plan.faults, limits, strict=True):
+        for fault, following in zip_longest(self._plan.faults, self._plan.faults[1:]):
+            limit = following.position if following else 2 * self._plan.events
             self._until(partial(self._has_reached, fault.position), limit=fault.position)
             if fault.blow in AT_WORK:
                 self._until(self._stage.works, limit=fault.position)
             # What follows may go before the fault is over, so that it strikes in the middle of the stream.
             self._until(partial(self._has_reached, min(fault.position + RUN_UP, limit)), limit=limit)
+            self._stream.until(limit, held=self._held)
             self._faults.carry_out(fault)
         self._until(lambda: not any(p.is_alive() for p in producers), limit=2 * self._plan.events)
 
@@ -105,7 +110,7 @@ class Game:
     def _until(self, reached: Callable[[], bool], *, limit: int) -> None:
         while not reached() and time.monotonic() < self._deadline:
             self._look()
-            self._stream.until(limit, held=self._held)
+            self._stream.until(min(limit, self._stream.position + EVENTS_A_LOOK), held=self._held)
             time.sleep(LOOK_SECONDS)
 
     def _look(self) -> None:

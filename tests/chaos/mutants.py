@@ -47,8 +47,8 @@ def forget_first() -> None:
 
     read = Outbox.pages
 
-    def pages(self: Outbox, *arguments: Any) -> Any:
-        found = read(self, *arguments)
+    def pages(self: Outbox, *arguments: Any, **named: Any) -> Any:
+        found = read(self, *arguments, **named)
         self.remove(found)
         return found
 

@@ -64,6 +64,7 @@ class Blow(StrEnum):
     STORE = "store"
     CONNECTIONS = "connections"
     FREEZE = "freeze"
+    STALL = "stall"
     CLOCK = "clock"
     MAIL = "mail"
 
@@ -78,6 +79,7 @@ OFTEN = {
     Blow.STORE: 2,
     Blow.CONNECTIONS: 3,
     Blow.FREEZE: 2,
+    Blow.STALL: 2,
     Blow.CLOCK: 3,
     Blow.MAIL: 2,
 }
@@ -191,8 +193,13 @@ class Plan:
         return stretch.disturbance if stretch.start <= number < stretch.end else None
 
 
-def make(seed: int, events: int) -> Plan:
+def make(seed: int, events: int, *, blows: Sequence[Blow] | None = None) -> Plan:
     """Draw a plan.
+
+    Args:
+        seed: What to draw from.
+        events: How many events there are.
+        blows: The faults of processes, in their order; by default they are drawn.
 
     Raises:
         ValueError: There are too few events.
@@ -201,8 +208,8 @@ def make(seed: int, events: int) -> Plan:
         raise ValueError(f"EVENTS must be at least {LEAST_EVENTS}: a smaller run has no room for its faults")
     random = Random(seed)
     count = max(LEAST_FAULTS, events // EVENTS_A_FAULT)
-    blows = _blows(random, count)
-    step = events / (count + 1)
+    blows = _blows(random, count) if blows is None else blows
+    step = events / (len(blows) + 1)
     faults = [
         Fault(round(step * (place + 1 + random.uniform(-0.3, 0.3))), blow, random.random())
         for place, blow in enumerate(blows)
@@ -211,14 +218,14 @@ def make(seed: int, events: int) -> Plan:
 
 
 def _blows(random: Random, count: int) -> list[Blow]:
-    blows: list[Blow] = list(ALWAYS)
-    round_of = [blow for blow, times in OFTEN.items() for _ in range(times)]
-    while len(blows) < count:
-        random.shuffle(round_of)
-        blows += round_of
-    blows = blows[:count]
-    random.shuffle(blows)
-    return blows
+    drawn: list[Blow] = list(ALWAYS)
+    one_round = [blow for blow, times in OFTEN.items() for _ in range(times)]
+    while len(drawn) < count:
+        random.shuffle(one_round)
+        drawn += one_round
+    drawn = drawn[:count]
+    random.shuffle(drawn)
+    return drawn
 
 
 def _stretches(random: Random, events: int, count: int) -> list[Stretch]:

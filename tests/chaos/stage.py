@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -60,7 +59,7 @@ class Replica:
     def ready(self) -> bool:
         """Whether it says that it is ready."""
         try:
-            return self.process.running and httpx.get(f"{self.url}/health/ready", timeout=5).is_success
+            return self.process.running and httpx.get(f"{self.url}/health/ready", timeout=1).is_success
         except httpx.HTTPError:
             return False
 
@@ -153,10 +152,6 @@ class Stage:
             for name in names:
                 client.delete(f"/api/connections/{name}", headers={"X-Reason": "chaos"})
         return len(names)
-
-    def freeze(self, pid: int) -> None:
-        """Stop a process where it stands."""
-        os.kill(pid, signal.SIGSTOP)
 
     def _definitions(self) -> dict[str, Any]:
         found = network.read(NETWORK).network

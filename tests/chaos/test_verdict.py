@@ -91,6 +91,7 @@ def test_an_effect_that_is_there_twice_is_applied_twice() -> None:
     verdict = judge(found)
 
     assert not verdict.holds
+    assert verdict.catches
     assert "lost 0 · applied twice 1 · stuck 0" in verdict.line
 
 
@@ -101,6 +102,7 @@ def test_what_was_not_finished_and_what_was_never_confirmed_is_stuck() -> None:
     verdict = judge(as_promised(), confirmed=never, stuck=("3 in kunta.first",))
 
     assert not verdict.holds
+    assert not verdict.catches
     assert "stuck 2" in verdict.line
 
 

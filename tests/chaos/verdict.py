@@ -60,6 +60,12 @@ class Verdict:
         return not self.offences and self.bad == self.parked
 
     @property
+    def catches(self) -> bool:
+        """Whether it shows a service that breaks the promise, and not one that does no work at all."""
+        kinds = {offence.what for offence in self.offences}
+        return not kinds.isdisjoint({"lost", "twice"}) and "stuck" not in kinds
+
+    @property
     def line(self) -> str:
         """The run in one line."""
         faults, kinds = self.plan.told
