@@ -186,15 +186,17 @@ def short_reference(client: str) -> str:
     return text + _CROCKFORD[_weighed(text)]
 
 
-def is_short_reference(text: str) -> bool:
-    """Whether a reference was written down without a slip: every changed character and every swap of two is noticed.
+def read_short_reference(text: str) -> str | None:
+    """The short reference that somebody wrote down; None where there is a slip in it.
 
-    Lower case is read as upper case, the letter O as 0, and I and L as 1, as Crockford's base 32 has it.
+    Every changed character and every swap of two is noticed. Lower case is read as upper case, the letter O as 0, and I
+    and L as 1, as Crockford's base 32 has it.
     """
     if len(text) != _REFERENCE_LENGTH + 1 or not text.isascii():
-        return False
+        return None
     read = text.upper().translate(_LOOK_ALIKES)
-    return all(character in _CROCKFORD for character in read) and _weighed(read[:-1]) == _CROCKFORD.index(read[-1])
+    known = all(character in _CROCKFORD for character in read)
+    return read if known and _weighed(read[:-1]) == _CROCKFORD.index(read[-1]) else None
 
 
 def _weighed(text: str) -> int:

@@ -17,6 +17,7 @@ from chassis.amqp import RETRY_SECONDS, Weather
 from chassis.border import schema_of
 from chassis.clock import Clock
 from chassis.crypto import KeyRing, References
+from chassis.decision import Invalid
 from chassis.duties import Duties
 from chassis.effects import Effects
 from chassis.gauges import Gauges
@@ -145,6 +146,18 @@ class Floor:
     def short_reference(self, client: str) -> str:
         """The short reference that people read, for a client id or reference."""
         return crypto.short_reference(client)
+
+    def read_reference(self, text: str) -> str:
+        """The short reference that somebody typed, as it is written.
+
+        Raises:
+            Invalid: It is none, or has a slip in it.
+        """
+        read = crypto.read_short_reference(text.strip())
+        if read is None:
+            rule = "must be the eight characters of a client's reference; one is wrong, look again"
+            raise Invalid(f"reference: {rule}", field="reference")
+        return read
 
     def log_reading(self, request: Request, why: str) -> None:
         """Remember that somebody reads personal data (domain.md, Privacy)."""
