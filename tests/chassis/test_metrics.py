@@ -40,11 +40,13 @@ class Watch:
     def __init__(self, service: Running) -> None:
         self.service = service
         self.highest: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+        self.last: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
 
     def look(self) -> None:
         for family in text_string_to_metric_families(httpx.get(f"{self.service.url}/metrics", timeout=20).text):
             for sample in family.samples:
                 key = sample.name, frozenset(sample.labels.items())
+                self.last[key] = sample.value
                 self.highest[key] = max(self.highest.get(key, 0), sample.value)
 
     def moved(self, name: str, /, **labels: str) -> bool:
@@ -54,6 +56,22 @@ class Watch:
             if series == name and labels.items() <= dict(has).items()
         )
         return any(found)
+
+    def wait_until_sent(self) -> None:
+        """Until the outbox is empty, and holds up nothing."""
+        waiting = (
+            ("viisikko_outbox_documents", frozenset[Any]()),
+            (
+                "viisikko_consumer_paused",
+                frozenset({("why", "outbox")}),
+            ),
+        )
+
+        def sent() -> bool:
+            self.look()
+            return not any(self.last[one] for one in waiting)
+
+        eventually(sent, seconds=30, what="an empty outbox")
 
     def wait(self, name: str, /, *, meanwhile: Callable[[], None] = lambda: None, **labels: str) -> None:
         def seen() -> bool:
@@ -108,6 +126,7 @@ def test_every_metric_moves_when_it_should(
         with alarm(broker):
             _publishes(service)
             watch.wait("viisikko_broker_blocked")
+        watch.wait_until_sent()
         _loses_its_store(watch, publisher, store)
         _meets_a_bad_release(watch, publisher)
 
@@ -166,21 +185,29 @@ def _is_not_taken(watch: Watch, publisher: Publisher) -> None:
 
 
 def _meets_other_writers(watch: Watch, service: Running) -> None:
-    def put(amount: int) -> int:
-        with client(service) as http:
-            return http.put("/v1/things/same", json={"amount": amount}, headers=keyed()).status_code
-
     def all_at_once() -> None:
         with ThreadPoolExecutor(8) as pool:
-            assert set(pool.map(put, range(100, 120))) <= {200, 201}
+            list(pool.map(lambda amount: _order(service, "PUT", "/v1/things/same", amount), range(100, 120)))
 
     watch.wait("viisikko_conflicts_total", meanwhile=all_at_once)
 
 
 def _publishes(service: Running) -> None:
     """The broker tells a connection that it is blocked when it publishes."""
-    with client(service) as http:
-        assert http.post("/v1/things", json={"amount": 1}, headers=keyed()).status_code == 201
+    _order(service, "POST", "/v1/things", 1)
+
+
+def _order(service: Running, method: str, path: str, amount: int) -> None:
+    """One command; as long as the outbox is over its limit the answer is 503, and it is sent again."""
+    headers = keyed()
+
+    def taken() -> bool:
+        with client(service) as http:
+            status = http.request(method, path, json={"amount": amount}, headers=headers).status_code
+        assert status in {200, 201, 503}
+        return status != 503
+
+    eventually(taken, what=f"{method} {path}")
 
 
 def _loses_its_store(watch: Watch, publisher: Publisher, store: Any) -> None:
