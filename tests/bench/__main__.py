@@ -130,7 +130,7 @@ def main() -> int:
         shutil.rmtree(folder, ignore_errors=True)
     console.print(results.table(figures))
     results.keep(figures, FILE)
-    console.print(f"kept in {FILE.relative_to(ROOT)}")
+    console.print(f"kept in {FILE.relative_to(ROOT)}, and as a table for the README beside it")
     return 0
 
 
