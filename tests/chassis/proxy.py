@@ -22,6 +22,7 @@ class Proxy:
         self._answers = threading.Event()
         self._answers.set()
         self._left: int | None = None
+        self._refuses = False
         self.uri = ""
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -41,6 +42,15 @@ class Proxy:
     def let_answers_pass(self) -> None:
         """Let come back what was held, and all that follows."""
         self._answers.set()
+
+    def refuse(self) -> None:
+        """Be as an address where nobody answers."""
+        self._refuses = True
+        self.cut()
+
+    def accept(self) -> None:
+        """Lead on again."""
+        self._refuses = False
 
     def cut(self) -> None:
         """End all connections; new ones may be made."""
@@ -67,6 +77,9 @@ class Proxy:
         with suppress(OSError):
             while True:
                 inner, _address = self._listener.accept()
+                if self._refuses:
+                    inner.close()
+                    continue
                 outer = socket.create_connection(self._target)
                 self._sockets += [inner, outer]
                 threading.Thread(target=self._pump_out, args=(inner, outer), daemon=True).start()

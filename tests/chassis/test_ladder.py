@@ -66,7 +66,7 @@ def test_a_release_that_fails_at_most_pauses_and_parks_nothing_more_until_it_may
 @pytest.fixture
 def moody_place(thing_place: Place, tmp_path: Path) -> Place:
     """Where a service runs that fails at everything while a file is there."""
-    quick = {"VIISIKKO_RETRY_SECONDS": "3", "VIISIKKO_PROBE_SECONDS": "0.3", "VIISIKKO_FAILURE_WINDOW": "10"}
+    quick = {"VIISIKKO_RETRY_SECONDS": "2,2,2,2", "VIISIKKO_PROBE_SECONDS": "0.3", "VIISIKKO_FAILURE_WINDOW": "10"}
     return replace(thing_place, more={**thing_place.more, **quick, "FLAKY": str(tmp_path / "bad-mood")})
 
 
@@ -77,7 +77,7 @@ def test_what_was_overtaken_while_it_waited_settles_as_superseded(
     with running("flaky:Moody", moody_place) as service:
         mood.touch()
         publisher.send(event("thing.made", {"amount": 1}, subject="s", sequence=1))
-        eventually(lambda: settled(service)["retried"] == 1, what="the one that waits")
+        eventually(lambda: settled(service)["retried"], what="the one that waits")
         mood.unlink()
         publisher.send(event("thing.made", {"amount": 5}, subject="s", sequence=2))
 
@@ -95,7 +95,7 @@ def test_what_succeeds_after_its_wait_is_applied_once_and_comes_to_its_own_queue
     with running("flaky:Moody", moody_place) as service, Listener(moody_place.amqp, "thing.made.#") as listener:
         mood.touch()
         publisher.send(event("thing.made", {"amount": 4}, subject="s"))
-        eventually(lambda: settled(service)["retried"] == 1, what="the one that waits")
+        eventually(lambda: settled(service)["retried"], what="the one that waits")
         mood.unlink()
 
         eventually(lambda: settled(service)["applied"] == 1, what="the one that waited")

@@ -105,15 +105,6 @@ def test_bad_input_is_parked_with_its_reason_and_stops_nobody(  # noqa: PLR0917 
     assert parked(service) - before == {reason: 1}
 
 
-def test_headers_that_end_namekos_container_end_nothing(service: Running, publisher: Publisher, subject: str) -> None:
-    envelope = event("thing.made", {"amount": 2}, subject=subject)
-    hostile = {"call_id_stack": 5, "nameko.call_id_stack": 5, "nameko.x": "y"}
-
-    publisher.send(envelope, application_headers=hostile)
-
-    eventually(lambda: counts(service).get(subject) == 2, what="the event with hostile headers")
-
-
 def test_a_programming_error_is_never_acknowledged_away(service: Running, publisher: Publisher, subject: str) -> None:
     before = parked(service)
 

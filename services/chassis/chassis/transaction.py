@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from eventlet import Timeout
 from marshmallow import ValidationError
 from pymongo.errors import AutoReconnect
 
@@ -98,7 +99,8 @@ class Transaction:
             raise
         except AutoReconnect as error:
             raise StoreAway from error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the innocent must not go under with the guilty
+        # A time limit is no Exception: it would end the worker and leave whoever waits for it waiting for ever.
+        except (Exception, Timeout) as error:  # noqa: BLE001 - the innocent must not go under with the guilty
             if len(incoming) == 1:
                 return [self._alone(_origin(incoming[0]), error)]
             log.warning("batch.split", messages=len(incoming), error=error)
