@@ -1,0 +1,40 @@
+"""How long a machine runs: a moment in `make test`, its share of the time in `make fuzz`."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+SECONDS = os.environ.get("VIISIKKO_FUZZ_SECONDS")
+
+
+def seconds(otherwise: float) -> float:
+    """Seconds that `make fuzz` gives; `otherwise` where it is not running."""
+    return float(SECONDS) if SECONDS else otherwise
+
+
+def examples(otherwise: int) -> int:
+    """Examples at the most: time ends them in `make fuzz`."""
+    return 100_000 if SECONDS else otherwise
+
+
+def run_machine(machine: Any, *, few: int, steps: int) -> None:
+    """Run a state machine: a few examples in `make test`, until the time is over in `make fuzz`."""
+    ends = time.monotonic() + seconds(0)
+    while True:
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=few,
+                stateful_step_count=steps,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        if time.monotonic() >= ends:
+            return

@@ -1,0 +1,123 @@
+"""``make fuzz MINUTES=10``: every part for its share of the time; exit 1 where one found something.
+
+What is found is kept under .viisikko/fuzz, and the last lines say how to play it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from targets import TARGETS
+
+HERE = Path(__file__).parent
+FOLDER = Path(".viisikko/fuzz")
+SHARES = {"atheris": 0.5, "settling": 0.15, "relay": 0.1, "http": 0.25}
+"""Shares of the time. The targets of atheris divide theirs evenly."""
+
+MACHINES = {"settling": "test_settling.py", "relay": "test_relay.py", "http": "test_http.py"}
+SLACK_SECONDS = 240
+"""What a round of a machine may take beyond its time: broker, store and services start with it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a part did.
+
+    Attributes:
+        part: Its name.
+        done: Executions of a target, or examples of a machine.
+        replay: The command that plays what it found again; None where it found nothing.
+    """
+
+    part: str
+    done: int
+    replay: str | None
+
+
+def main() -> None:
+    """Run all parts, one after another; each gets one process, since the machine may have few cores."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    seconds = parser.parse_args().minutes * 60
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    started, results = time.monotonic(), []
+    for result in _parts(seconds):
+        results.append(result)
+        verdict = f"FOUND: {result.replay}" if result.replay else "nothing found"
+        _say(f"{time.monotonic() - started:5.0f} s  {result.part:<16} {result.done:>9,} runs  {verdict}")
+    found = [result.replay for result in results if result.replay]
+    _say(f"fuzz: {sum(result.done for result in results):,} runs of {len(results)} parts · {len(found)} findings")
+    sys.exit(1 if found else 0)
+
+
+def _parts(seconds: float) -> Iterator[Result]:
+    for target in TARGETS:
+        yield _atheris(target.name, max(2, round(seconds * SHARES["atheris"] / len(TARGETS))))
+    for name, file in MACHINES.items():
+        yield _machine(name, HERE / file, seconds * SHARES[name])
+
+
+def _atheris(name: str, seconds: int) -> Result:
+    command = [sys.executable, "-W", "ignore", str(HERE / "one.py"), name, "--seconds", str(seconds)]
+    done = subprocess.run([*command, "--folder", str(FOLDER)], capture_output=True, check=False)
+    text = done.stderr.decode("utf-8", "replace")
+    runs = int(_last(r"stat::number_of_executed_units: (\d+)", text) or 0)
+    if done.returncode == 0:
+        return Result(name, runs, None)
+    log = FOLDER / f"{name}.log"
+    log.write_text(text, "utf-8")
+    saved = _last(r"Test unit written to (\S+)", text)
+    replay = f"{sys.executable} tests/fuzz/one.py {name} --replay {saved}" if saved else f"less {log}"
+    return Result(name, runs, replay)
+
+
+def _machine(name: str, file: Path, seconds: float) -> Result:
+    """Rounds of hypothesis, each with a seed of its own, until the time is over."""
+    ends, seed, done = time.monotonic() + seconds, int(time.time()), 0
+    while True:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            str(file),
+            f"--hypothesis-seed={seed}",
+            "--hypothesis-show-statistics",
+        ]
+        left = max(1.0, ends - time.monotonic())
+        found = subprocess.run(
+            [*command, f"--timeout={left + SLACK_SECONDS:.0f}"],
+            env={**os.environ, "VIISIKKO_FUZZ_SECONDS": f"{left:.0f}"},
+            capture_output=True,
+            check=False,
+        )
+        text = found.stdout.decode("utf-8", "replace")
+        done += sum(int(number) for number in re.findall(r"(\d+) passing examples", text))
+        if found.returncode:
+            log = FOLDER / f"{name}-{seed}.log"
+            log.write_text(text, "utf-8")
+            return Result(name, done, f"VIISIKKO_FUZZ_SECONDS={seconds:.0f} {' '.join(command)}  # {log}")
+        if time.monotonic() >= ends:
+            return Result(name, done, None)
+        seed += 1
+
+
+def _last(pattern: str, text: str) -> str | None:
+    found = re.findall(pattern, text)
+    return str(found[-1]) if found else None
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
