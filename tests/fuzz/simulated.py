@@ -82,7 +82,11 @@ class Channel:
     """A channel in confirm mode."""
 
     def __init__(self, broker: Broker, says: deque[Callable[[], None]]) -> None:
-        self.events: dict[str, set[Callable[[int, bool], None]]] = {"basic_ack": set(), "basic_nack": set()}
+        self.events: dict[str, set[Callable[[int, bool], None]]] = {
+            "basic_ack": set(),
+            "basic_nack": set(),
+            "basic_return": set(),
+        }
         self._broker = broker
         self._says = says
         self._tag = 0
@@ -91,9 +95,9 @@ class Channel:
     def confirm_select(self) -> None:
         """It confirms each publish."""
 
-    def basic_publish(self, message: Any, exchange: str, routing_key: str) -> None:
+    def basic_publish(self, message: Any, exchange: str, routing_key: str, *, mandatory: bool) -> None:
         """Take it, or not."""
-        del exchange
+        del exchange, mandatory
         self._tag += 1
         if self._closed:
             # What comes after a channel's end is read by nobody.

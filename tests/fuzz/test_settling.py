@@ -174,11 +174,7 @@ class SettlingMachine(RuleBasedStateMachine):
 
 
 def test_each_event_is_applied_once_whatever_happens_on_its_way(offline_place: Place) -> None:
-    class Machine(SettlingMachine):
-        def __init__(self) -> None:
-            super().__init__(offline_place)
-
-    run_machine(Machine, few=6, steps=20)
+    run_machine(SettlingMachine, offline_place, few=15, steps=25)
 
 
 @contextmanager
