@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 SECONDS = os.environ.get("VIISIKKO_FUZZ_SECONDS")
@@ -45,6 +45,8 @@ def run_machine(machine: type[RuleBasedStateMachine], *args: Any, few: int, step
         stateful_step_count=steps,
         deadline=None,
         database=None,
+        # A finding on real parts takes minutes to be made small; the steps tell enough.
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     while True:

@@ -87,6 +87,7 @@ def driven(request: pytest.FixtureRequest, place: Place) -> Iterator[Driven]:
         yield Driven(process, place.token(), [found.ok() for found in described.get_all_operations()])
 
 
+@pytest.mark.timeout(int(seconds(0)) + 600)
 def test_every_answer_to_any_request_is_one_that_the_description_names(driven: Driven) -> None:
     each = seconds(10) / len(network.SERVICES) / 2
 

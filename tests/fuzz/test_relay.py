@@ -12,7 +12,7 @@ import pytest
 from amqp.exceptions import AMQPError
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from rounds import run_machine
+from rounds import run_machine, seconds
 from simulated import Broker
 
 from chassis import profile
@@ -130,8 +130,9 @@ class RelayMachine(RuleBasedStateMachine):
         return {_id(entry.body) for page in Outbox(self.database).pages(1000) for entry in page.entries}
 
 
+@pytest.mark.timeout(int(seconds(0)) + 600)
 def test_nothing_is_lost_overtaken_or_parked_unguilty(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_machine(RelayMachine, workshop, monkeypatch, few=30, steps=25)
+    run_machine(RelayMachine, workshop, monkeypatch, few=15, steps=20)
 
 
 def _id(body: bytes) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pymongo.client_session import ClientSession
 from pymongo.errors import AutoReconnect
-from rounds import run_machine
+from rounds import run_machine, seconds
 from thing import Things
 
 from chassis.clock import set_offset
@@ -173,8 +173,9 @@ class SettlingMachine(RuleBasedStateMachine):
             model.published += 1
 
 
+@pytest.mark.timeout(int(seconds(0)) + 600)
 def test_each_event_is_applied_once_whatever_happens_on_its_way(offline_place: Place) -> None:
-    run_machine(SettlingMachine, offline_place, few=15, steps=25)
+    run_machine(SettlingMachine, offline_place, few=5, steps=15)
 
 
 @contextmanager
