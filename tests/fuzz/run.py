@@ -83,8 +83,9 @@ def _machine(name: str, file: Path, seconds: float) -> Result:
     count.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", str(file), f"--hypothesis-seed={seed}"]
     given = {"VIISIKKO_FUZZ_SECONDS": f"{seconds:.0f}", "VIISIKKO_FUZZ_COUNT": str(count.absolute())}
+    environment = {**os.environ, **given}
     with log.open("wb") as output:
-        code = subprocess.run(command, env={**os.environ, **given}, stdout=output, check=False).returncode
+        code = subprocess.run(command, env=environment, stdout=output, stderr=output, check=False).returncode
     replay = f"VIISIKKO_FUZZ_SECONDS={seconds:.0f} {' '.join(command)}  # what it said: {log}"
     return Result(name, count.stat().st_size if count.exists() else 0, replay if code else None)
 

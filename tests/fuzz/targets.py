@@ -186,7 +186,8 @@ def take_reference(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     arrived = references.arrive(text, "sedu")
     assert arrived == text or references.leave(arrived, "sedu") == text
-    crypto.is_short_reference(text)
+    read = crypto.read_short_reference(text)
+    assert read is None or crypto.read_short_reference(read) == read
 
 
 def target(name: str) -> Target:

@@ -205,7 +205,7 @@ def _refusals(route: Route) -> dict[str, Any]:
     statuses = [HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE]
     if route.roles is not None:
         statuses += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
-    if "{" in route.url or route.method != "GET":
+    if "{" in route.url or route.method != "GET" or route.query is not None:
         statuses.append(HTTPStatus.NOT_FOUND)
     if route.method != "GET":
         statuses += _OF_BODIES
