@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ import pymongo
 from chaos.posts import number_of
 from chaos.stage import SERVICES, Stage
 
+from chassis import strictjson
 from chassis.aggregates import history_collection
 from chassis.batch import EFFECTS
 from chassis.outbox import OUTBOX
@@ -101,19 +103,25 @@ class Stores:
         }
         return Found(applied, dict(self._parked()), dict(_values(first, second, referral)))
 
-    def traces(self, event: str) -> Iterator[Trace]:
-        """Where one event stands in histories, outboxes and parking lots."""
+    def traces(self, events: AbstractSet[str]) -> Iterator[Trace]:
+        """Where some events stand in histories, outboxes and parking lots."""
+        among = {"$in": sorted(events)}
         for name, database in self.databases.items():
-            for collection in sorted(database.list_collection_names()):
-                for document in database[collection].find({"history.event": event}, {"history": 1}):
-                    yield from _traces(name, f"{collection}/{document['_id']}", document["history"], event)
             organisation, now = name.partition(".")[0], datetime.now(UTC)
-            for page in database[OUTBOX].find({"entries.body": {"$exists": True}}):
-                if any(f'"{event}"'.encode() in bytes(entry["body"]) for entry in page["entries"]):
+            for collection in sorted(database.list_collection_names()):
+                for document in database[collection].find({"history.event": among}, {"history": 1}):
+                    yield from _traces(name, f"{collection}/{document['_id']}", document["history"], events)
+                for moved in database[collection].find({"entry.event": among}):
+                    yield from _traces(name, f"{collection}/{moved['aggregate']}", [moved["entry"]], events)
+            for page in database[OUTBOX].find():
+                waiting = {strictjson.loads(bytes(entry["body"]))["id"] for entry in page["entries"]}
+                for event in sorted(waiting & events):
                     yield Trace(event, organisation, organisation, now, f"{event} still in the outbox of {name}")
-            for entry in database[PARKED].find({"event": event}):
-                text = f"{entry['last']} {event} parked in {entry['queue']} as {entry['reason']}: {entry['error']}"
-                yield Trace(event, organisation, organisation, now, text)
+            for entry in database[PARKED].find({"event": among}):
+                text = (
+                    f"{entry['last']} {entry['event']} parked in {entry['queue']}: {entry['reason']}, {entry['error']}"
+                )
+                yield Trace(entry["event"], organisation, organisation, now, text)
 
     def _parked(self) -> Iterator[tuple[str, tuple[str, str, str | None]]]:
         for database in self.databases.values():
@@ -129,11 +137,12 @@ class Stores:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _traces(service: str, place: str, history: Sequence[Mapping[str, Any]], event: str) -> Iterator[Trace]:
+def _traces(
+    service: str, place: str, history: Sequence[Mapping[str, Any]], events: AbstractSet[str]
+) -> Iterator[Trace]:
     # Timers and results have ids of their own; they stand in the one document of what they belong to.
-    inner = {entry["event"] for entry in history if entry["name"] in WITHIN}
     for entry in history:
-        if entry["event"] in {event, *inner}:
+        if entry["event"] in events or entry["name"] in WITHIN:
             said = ", ".join(f"{name} {value}" for name, value in entry.items() if name not in {"at", "event"})
             text = f"{entry['at']} {entry['event']} at {service} {place}: {said}"
             organisation = service.partition(".")[0]

@@ -145,6 +145,7 @@ class Game:
             stuck = [f"{count} in {what}" for what, count in left.items()]
             verdict = compare(self._plan, self._writer, self._ledger.times(), found, stuck)
             for offence in verdict.offences[:1]:
+                self._say(verdict.line)
                 story = Story(self._plan, self._writer, self._ledger, stores, self._folder)
                 for line in story.tell(offence, found):
                     self._say(line)

@@ -211,9 +211,12 @@ _ENVELOPES = (
 
 
 def _garble(body: bytes, draw: Random) -> bytes:
-    """Bytes lost on their way: the first half and more is left, so that the event's id still stands in it."""
+    """Bytes lost on their way: the first half and more is left, so that the event's id still stands in it.
+
+    Nothing that is put there instead may close what was cut open, or an event would be made of it.
+    """
     cut = draw.randrange(len(body) // 2, len(body) - 1)
-    return body[:cut] + draw.choice((b"", b"\xff\x00", b'"}}'))
+    return body[:cut] + draw.choice((b"", b"\xff\x00", b'"]]'))
 
 
 def _place(post: Post, queue: str) -> str:

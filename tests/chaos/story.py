@@ -61,14 +61,13 @@ class Story:
 
     def _hops(self, event: str) -> Iterator[str]:
         """Where the event and all that follows from it stand, hop by hop; times are those of the services' clock."""
-        waiting, known = [event], {event}
-        while waiting:
-            identifier_ = waiting.pop(0)
-            for trace in self._stores.traces(identifier_):
-                yield trace.text
-                following = [one for one in self._following(trace) if one not in known]
-                waiting += following
-                known |= set(following)
+        known, new = set[str](), {event}
+        while new:
+            # Together, since nothing in the stores is indexed by event.
+            traces = list(self._stores.traces(new))
+            yield from (trace.text for trace in traces)
+            known |= new
+            new = {following for trace in traces for following in self._following(trace)} - known
 
     def _following(self, trace: Trace) -> Iterator[str]:
         secret = secrets.read(self._folder / trace.organisation).ids

@@ -10,6 +10,8 @@ from chaos import plan
 from chaos.plan import ALWAYS, Disturbance, Kind
 from chaos.posts import Writer
 
+from chassis import strictjson
+
 SEEDS = range(8)
 BEGAN = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -78,3 +80,15 @@ def test_there_are_bad_events_of_many_reasons_and_each_has_a_place_of_its_own(se
 def test_a_run_that_is_too_small_for_its_faults_is_refused() -> None:
     with pytest.raises(ValueError, match="EVENTS must be at least 500"):
         plan.make(7, 100)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_garbled_event_can_be_read_by_nobody(seed: int) -> None:
+    made = plan.make(seed, 10_000)
+    writer = Writer(made, BEGAN)
+    garbled = [writer.post(n) for n in range(made.events) if made.garbled(n)]
+
+    assert garbled
+    for post in garbled:
+        with pytest.raises(strictjson.NotStrict):
+            strictjson.loads(post.body)
