@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -10,7 +9,6 @@ import subprocess
 import sys
 from typing import Any
 
-import kombu
 from process import SERVICE, client, counts, frozen, keyed, parked, said
 
 from chassis.testing_live import Place, Publisher, Running, event, eventually, running
@@ -32,22 +30,6 @@ def test_killed_in_the_middle_nothing_is_lost_and_nothing_applied_twice(
 
         assert counts(second) == {f"s-{n}": 30 for n in range(20)}
         assert parked(second) == {}
-
-
-def test_a_clean_stop_leaves_nothing_to_be_redelivered(thing_place: Place, publisher: Publisher) -> None:
-    with running(SERVICE, thing_place) as process:
-        publisher.send(*(event("thing.made", {"amount": 1}, subject=f"s-{n}") for n in range(300)))
-        eventually(lambda: len(counts(process)) > 0, what="the first batch")
-
-        assert process.stop() == 0
-
-    with kombu.Connection(thing_place.amqp) as connection:
-        channel: Any = connection.channel()
-        left: list[Any] = []
-        channel.basic_consume("kunta.test", callback=left.append, no_ack=True)
-        with contextlib.suppress(TimeoutError):
-            connection.drain_events(timeout=0.5)
-        assert [m for m in left if m.delivery_info["redelivered"]] == []
 
 
 def test_it_starts_without_broker_and_store_and_becomes_ready_when_they_come(thing_place: Place, store: Any) -> None:
