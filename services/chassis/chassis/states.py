@@ -101,7 +101,10 @@ class FieldKeys:
 
     def find(self, names: Sequence[str]) -> dict[str, FieldCipher]:
         """The ciphers of those aggregates that have a key, by ``<kind>/<id>``."""
-        return {key["_id"]: FieldCipher(key["key"]) for key in self._keys.find({"_id": {"$in": list(names)}})}
+        return {
+            key["_id"]: FieldCipher(key["key"])
+            for key in self._keys.find({"_id": {"$in": list(names)}}, batch_size=len(names) + 1)
+        }
 
     def make(self, names: Sequence[str]) -> dict[str, FieldCipher]:
         """The ciphers of aggregates; keys are made where there are none.

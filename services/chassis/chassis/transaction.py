@@ -219,7 +219,9 @@ class Transaction:
         for kind, identifiers in ids.items():
             aggregate = self._home.handlers.aggregates[kind]
             ciphers = self._ciphers(aggregate, identifiers)
-            found = {d["_id"]: d for d in self._home.database[kind].find({"_id": {"$in": identifiers}})}
+            # All in one answer: by default the first holds 101.
+            stored = self._home.database[kind].find({"_id": {"$in": identifiers}}, batch_size=len(identifiers) + 1)
+            found = {d["_id"]: d for d in stored}
             for identifier in identifiers:
                 stored = found.get(identifier)
                 documents[kind, identifier] = Document(
