@@ -220,8 +220,8 @@ class Transaction:
             aggregate = self._home.handlers.aggregates[kind]
             ciphers = self._ciphers(aggregate, identifiers)
             # All in one answer: by default the first holds 101.
-            stored = self._home.database[kind].find({"_id": {"$in": identifiers}}, batch_size=len(identifiers) + 1)
-            found = {d["_id"]: d for d in stored}
+            answer = self._home.database[kind].find({"_id": {"$in": identifiers}}, batch_size=len(identifiers) + 1)
+            found = {d["_id"]: d for d in answer}
             for identifier in identifiers:
                 stored = found.get(identifier)
                 documents[kind, identifier] = Document(
