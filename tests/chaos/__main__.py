@@ -18,7 +18,7 @@ WRONG = 2
 
 
 def play(events: int, seed: int, mutant: str = "") -> Verdict:
-    """One run in a folder of its own; it stays where the promise was broken."""
+    """One run in a folder of its own; it stays where the run did not end as it should."""
     folder = Path(tempfile.mkdtemp(prefix="viisikko-chaos-"))
     began = time.monotonic()
 
@@ -31,7 +31,7 @@ def play(events: int, seed: int, mutant: str = "") -> Verdict:
     except BaseException:
         say(f"it ended too early; everything of it is in {folder}")
         raise
-    if verdict.holds:
+    if verdict.catches if mutant else verdict.holds:
         shutil.rmtree(folder)
     else:
         say(f"everything of it is in {folder}")
