@@ -409,13 +409,14 @@ class Organisation:
     Attributes:
         code: ``[a-z]+``.
         names: Language (fi, sv, en) → name.
-        joins: ``guest``, ``member`` or ``own``.
+        joins: ``guest`` (runs nothing), ``member`` (services on the hub's broker) or ``own`` (a broker of its own).
         runs: Names of the services that it runs.
         addresses: Codes of the organisations that it may address, without those that may address it.
         assessor: Code of the organisation that assesses for this home; None where it is no home.
         reads: For guests, routing words (``offering.published``) of events to all that its mailbox takes.
         municipality: Code of the municipality where it is.
         technical: Staff id that hears of refused events.
+        signs: True where its events carry a signature, and are taken by nobody without it.
         remind_working_days: No answer to a referral: remind after so many.
         escalate_working_days: … escalate after so many.
         expire_working_days: … expire after so many.
@@ -430,6 +431,7 @@ class Organisation:
     reads: tuple[str, ...] = ()
     municipality: str | None = None
     technical: str | None = None
+    signs: bool = False
     remind_working_days: int = 3
     escalate_working_days: int = 7
     expire_working_days: int = 14
@@ -437,7 +439,12 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Who is in the network, as deploy/network.toml says."""
+    """Who is in the network, as deploy/network.toml says.
+
+    Attributes:
+        organisations: Code → organisation. Where the hub runs services of its own, it is one of them, a member.
+        hub: Code of the hub.
+    """
 
     organisations: Mapping[str, Organisation]
     hub: str = "verkko"
