@@ -62,7 +62,7 @@ def offered(reach: Reach, copy: str, provider: str) -> int:
 def test_status_shows_every_service_as_ready(run: Run) -> None:
     shown = run("status").stdout
 
-    assert shown.count("yes") == 8
+    assert shown.count("yes") == 9
     assert "parked" not in shown
 
 

@@ -47,6 +47,11 @@ class Folder:
         """The file that moves the clock of every service."""
         return self.path / "clock"
 
+    @property
+    def authority(self) -> Path:
+        """The private authority that signs the brokers' certificates."""
+        return self.path / "authority"
+
     def of(self, organisation: str) -> Path:
         """An organisation's own folder, readable by its owner only."""
         return self.path / organisation
@@ -72,6 +77,13 @@ class Folder:
             kept.make(self.of(code), self.keys, code)
             passwords[code] = self.credentials(code)["password"]
         return passwords
+
+    def local_password(self, organisation: str) -> str:
+        """The password of the services' user on an organisation's own broker, which the hub never learns."""
+        file = self.of(organisation) / "broker-password"
+        if not file.exists():
+            write_private(file, secrets.token_urlsafe(24))
+        return file.read_text("utf-8").strip()
 
     def empty(self) -> None:
         """Remove everything of an earlier run."""

@@ -14,6 +14,7 @@ import kombu
 from amqp.exceptions import AccessRefused
 
 from chassis import profile, strictjson
+from chassis.amqp import tls
 from chassis.crypto import KeyRing
 from chassis.decision import Classification
 from chassis.profile import CONTENT_TYPE, Envelope
@@ -37,7 +38,16 @@ class Mail:
 class Partner:
     """One organisation's connection to the hub's broker."""
 
-    def __init__(self, code: str, amqp: str, *, private: Path, public: Path, system: str = "console") -> None:
+    def __init__(  # noqa: PLR0913 - a connection and two sets of keys
+        self,
+        code: str,
+        amqp: str,
+        *,
+        private: Path,
+        public: Path,
+        system: str = "console",
+        authority: Path | None = None,
+    ) -> None:
         """Connect.
 
         Args:
@@ -46,11 +56,12 @@ class Partner:
             private: JWK set of its private keys.
             public: Folder of everybody's public keys.
             system: Last part of its events' source.
+            authority: PEM file of the authority that is trusted, where the address is of ``amqps``.
         """
         self.code = code
         self._source = f"urn:viisikko:{code}:{system}"
         self._keys = KeyRing(private, public)
-        self._connection = kombu.Connection(amqp, transport_options={"confirm_publish": True})
+        self._connection = kombu.Connection(amqp, ssl=tls(amqp, authority), transport_options={"confirm_publish": True})
         self._channel: Any = self._connection.channel()
         self._channel.auto_decode = False
 

@@ -1,4 +1,4 @@
-"""A whole network on one machine: broker, store, mail, and every service of every organisation as a process."""
+"""A whole network on one machine: the hub and the own parts, mail, and every service of every organisation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,13 +15,14 @@ from typing import Any
 import httpx
 
 from chassis.decision import Network, Organisation
-from console import definitions, interrupts
+from chassis.secrets import write_private
+from console import interrupts
 from console.folder import Folder
 from console.nodes.broker import RabbitNode
 from console.nodes.mail import MailSink
 from console.nodes.ports import free_port
 from console.nodes.processes import Nodes, NotReady, Process
-from console.nodes.store import StoreNode
+from console.sites import Road, Sites, straight
 
 READY_SECONDS = 90
 SENDER = "viisikko@localhost"
@@ -60,7 +61,9 @@ class Running:
 class Region:
     """The network of a network.toml on this machine. Use it as a context: whatever happens, nothing is left running."""
 
-    def __init__(self, network: Network, file: Path, folder: Folder, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, network: Network, file: Path, folder: Folder, say: Callable[[str], None], road: Road = straight
+    ) -> None:
         """Describe it; `start` starts it.
 
         Args:
@@ -68,17 +71,21 @@ class Region:
             file: The file that says so, which the services read themselves.
             folder: Where everything of it is kept.
             say: Told about each step.
+            road: How an own part gets to the hub's port.
         """
         self.network = network
         self.folder = folder
         self._file = file.absolute()
         self._say = say
         self._nodes = Nodes()
-        self._passwords: Mapping[str, str] = {}
-        self.broker: RabbitNode
-        self.store = StoreNode(folder.path / "store")
+        self.sites = Sites(network, folder, reads(), road)
         self.mail = MailSink(folder.path / "mail")
         self.services: list[Running] = []
+
+    @property
+    def broker(self) -> RabbitNode:
+        """The hub's broker."""
+        return self.sites.hub.broker
 
     def start(self) -> None:
         """Start everything and wait until all services are ready.
@@ -113,22 +120,28 @@ class Region:
         raise LookupError(f"{organisation} runs no {service}")
 
     def amqp(self, organisation: str) -> str:
-        """The broker's address for an organisation's user."""
-        return self.broker.uri(organisation, self._passwords[organisation])
+        """The address of an organisation's own broker, or else of the hub's, with its user there."""
+        return self.sites.amqp(organisation)
 
     def processes(self) -> dict[str, int]:
         """Name → process id of all that runs."""
         found = {f"{r.organisation}.{r.service}": r.process.pid for r in self.services}
-        return {"broker": self.broker.pid, "store": self.store.pid, **found}
+        hub = self.sites.hub
+        parts = {
+            f"{site.code}.{name}": node.pid
+            for site in self.sites.parts.values()
+            for name, node in (("broker", site.broker), ("store", site.store))
+        }
+        return {"broker": hub.broker.pid, "store": hub.store.pid, **parts, **found}
 
     def _start(self) -> None:
-        self._passwords = self.folder.make(self.network)
-        content = definitions.build(self.network, reads(), passwords=self._passwords)
-        self.broker = RabbitNode(self.folder.path / "broker", definitions=content, statistics_seconds=1)
-        self._say("broker, store and mail")
-        for node in (self.store, self.mail, self.broker):
-            self._nodes.add(node.stop)
-            node.start()
+        self._say("mail, and the hub's broker and store")
+        self._nodes.add(self.mail.stop)
+        self.mail.start()
+        for site in self.sites.all():
+            if site is not self.sites.hub:
+                self._say(f"broker and store of {site.code}")
+            site.start(self._nodes)
         members = [organisation for organisation in self.network.organisations.values() if organisation.runs]
         self._say(f"services of {', '.join(o.code for o in members)}")
         for organisation in members:
@@ -153,8 +166,8 @@ class Region:
     def _environment(self, organisation: str, service: str, port: int) -> dict[str, str]:
         common = {
             "VIISIKKO_ORGANISATION": organisation,
-            "VIISIKKO_AMQP_URI": self.amqp(organisation),
-            "VIISIKKO_MONGO_URI": self.store.uri,
+            "VIISIKKO_AMQP_URI_FILE": str(self._amqp_file(organisation)),
+            "VIISIKKO_MONGO_URI": self.sites.of(organisation).store.uri,
             "VIISIKKO_HTTP": f"127.0.0.1:{port}",
             "VIISIKKO_NETWORK": str(self._file),
             "VIISIKKO_SECRETS": str(self.folder.of(organisation).absolute()),
@@ -163,6 +176,11 @@ class Region:
         }
         mail = {"VIISIKKO_SMTP_URI": self.mail.uri, "VIISIKKO_MAIL_FROM": SENDER}
         return common | (mail if service == "notify" else {})
+
+    def _amqp_file(self, organisation: str) -> Path:
+        file = self.folder.of(organisation).absolute() / "amqp-uri"
+        write_private(file, self.amqp(organisation))
+        return file
 
     def _wait(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -186,9 +204,9 @@ class Region:
             "services": {f"{r.organisation}.{r.service}": r.url for r in self.services},
             "amqp": {code: self.amqp(code) for code in self.network.organisations},
             "mail": str(self.mail.folder / "maildir"),
+            "doctor": {},
         }
-        self.folder.state.touch(mode=0o600)
-        self.folder.state.write_text(json.dumps(state, indent=1))
+        write_private(self.folder.state, json.dumps(state, indent=1))
 
 
 def _inherited() -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from amqp.exceptions import AMQPError
 from amqp.method_framing import frame_handler
@@ -14,6 +16,7 @@ from chassis.logs import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from chassis.home import Home
 
@@ -47,6 +50,7 @@ def connect(home: Home, part: str, *, blocked: Callable[[bool], None] = lambda _
         home.settings.amqp,
         heartbeat=home.settings.heartbeat_seconds,
         connect_timeout=CONNECT_SECONDS,
+        ssl=tls(home.settings.amqp, home.settings.tls_authority),
         transport_options={
             "client_properties": {"connection_name": f"{home.organisation}.{home.service}.{part}"},
             "frame_handler": lenient_frames,
@@ -56,6 +60,24 @@ def connect(home: Home, part: str, *, blocked: Callable[[bool], None] = lambda _
     )
     connection.connect()
     return connection
+
+
+def tls(uri: str, authority: Path | None) -> dict[str, Any] | bool:
+    """How a connection to a broker is encrypted: with ``amqps`` and the broker's certificate verified, else not at all.
+
+    Args:
+        uri: The broker's address.
+        authority: PEM file of the authorities that are trusted; by default the system's.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "amqps":
+        return False
+    return {
+        "ca_certs": None if authority is None else str(authority),
+        "cert_reqs": ssl.CERT_REQUIRED,
+        # The name is checked against the certificate only where it is given.
+        "server_hostname": parts.hostname,
+    }
 
 
 def lenient_frames(connection: Any, callback: Callable[..., Any]) -> Callable[[Any], Any]:

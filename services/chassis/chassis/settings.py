@@ -208,6 +208,8 @@ class Settings:
     Attributes:
         organisation: The organisation that this instance belongs to.
         amqp: The broker.
+        tls_authority: PEM file of the authorities whose certificate a broker at ``amqps`` may show, or None for the
+            system's. A store's stands in its address, as ``tlsCAFile``.
         mongo: The store.
         http: Where it listens.
         network: The file that says who is in the network.
@@ -237,6 +239,7 @@ class Settings:
 
     organisation: str = setting("VIISIKKO_ORGANISATION", organisation)
     amqp: str = setting("VIISIKKO_AMQP_URI", uri("amqp", "amqps"))
+    tls_authority: Path | None = setting("VIISIKKO_TLS_CA", file, default=None)  # noqa: RUF009 - it makes a field
     mongo: str = setting("VIISIKKO_MONGO_URI", store_uri)
     http: tuple[str, int] = setting("VIISIKKO_HTTP", address)
     network: Path = setting("VIISIKKO_NETWORK", file)  # noqa: RUF009 - it makes a field
