@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from chassis.secrets import write_private
+from chassis.private import write_private
 
 AUTHORITY_DAYS = 3650
 CERTIFICATE_DAYS = 825

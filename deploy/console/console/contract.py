@@ -15,11 +15,13 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
 from chassis.decision import ALL, Classification, Contract
+from chassis.profile import SIGNATURE_HEADER
 from chassis.topology import EVENTS
 
 VERSION = "1.0.0"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "https://viisikko.fi/contract/schemas"
+_SIGNATURE = "Of an organisation that signs: a detached JWS over the raw body (RFC 7515, appendix F)."
 """Base of the schemas' identifiers; a name, not a place to fetch them from."""
 
 
@@ -176,6 +178,9 @@ def page(events: list[Promised]) -> str:
         "",
         "- P: public. Y: pseudonymous: a reference that only your pair of organisations knows. X: personal: `data` is",
         "  one compact JWE for the destination, and the schema applies to what is inside.",
+        f"- An organisation that signs puts a detached JWS over the raw body into the header `{SIGNATURE_HEADER}`",
+        "  (RFC 7515, appendix F; `alg` Ed25519 or EdDSA; `kid` of a key with `use` sig in its key set). Of such an",
+        "  organisation, what is unsigned, wrongly signed or in binary mode is parked as `forged`.",
         "- Schemas are in [schemas](schemas), whole example events in [examples](examples), all of it for machines in",
         "  [asyncapi.json](asyncapi.json).",
         "",
@@ -220,6 +225,7 @@ def _message(event: Promised) -> dict[str, Any]:
         "title": event.contract.name,
         "summary": event.contract.says,
         "contentType": "application/cloudevents+json",
+        "headers": {"type": "object", "properties": {SIGNATURE_HEADER: {"type": "string", "description": _SIGNATURE}}},
         "payload": {
             "type": "object",
             "required": [

@@ -14,7 +14,7 @@ from typing import Any
 from chassis import secrets as kept
 from chassis import tokens
 from chassis.decision import Network
-from chassis.secrets import write_private
+from chassis.private import write_private
 from chassis.tokens import Bearer
 
 TOKEN_DAYS = 365

@@ -17,7 +17,7 @@ from chassis import profile, strictjson
 from chassis.amqp import tls
 from chassis.crypto import KeyRing
 from chassis.decision import Classification
-from chassis.profile import CONTENT_TYPE, Envelope
+from chassis.profile import CONTENT_TYPE, SIGNATURE_HEADER, Envelope
 from chassis.topology import EVENTS, mailbox
 
 CONFIRM_SECONDS = 30
@@ -86,7 +86,7 @@ class Partner:
         correlation: str | None = None,
         version: int = 1,
     ) -> str:
-        """Publish one event and wait until the broker has it; its id.
+        """Publish one event, signed, and wait until the broker has it; its id.
 
         Raises:
             NotAllowed: The broker refuses it: another's name, or a destination that network.toml does not allow.
@@ -106,16 +106,21 @@ class Partner:
             data=self._sealed(data, identifier, subject, to, classification),
             correlation=correlation,
         )
-        self.publish_raw(profile.compose(envelope), envelope.routing_key)
+        body = profile.compose(envelope)
+        self.publish_raw(body, envelope.routing_key, headers={SIGNATURE_HEADER: self._keys.sign(body)})
         return identifier
 
-    def publish_raw(self, body: bytes, key: str, content_type: str = CONTENT_TYPE) -> None:
+    def publish_raw(
+        self, body: bytes, key: str, content_type: str = CONTENT_TYPE, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Publish bytes under a routing key and wait until the broker has them.
 
         Raises:
             NotAllowed: The broker refuses it.
         """
-        message = self._channel.prepare_message(body, content_type=content_type, properties={"delivery_mode": 2})
+        message = self._channel.prepare_message(
+            body, content_type=content_type, headers=dict(headers or {}), properties={"delivery_mode": 2}
+        )
         try:
             self._channel.basic_publish(message, EVENTS, key, confirm_timeout=CONFIRM_SECONDS)
         except AccessRefused:

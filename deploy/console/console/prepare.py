@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from chassis import network as networks
-from chassis.secrets import write_private
+from chassis.private import write_private
 from console import definitions
 from console.folder import Folder
 from console.nodes.broker import OPERATOR, password_hash

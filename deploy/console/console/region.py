@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from chassis.decision import Network, Organisation
-from chassis.secrets import write_private
+from chassis.private import write_private
 from console import interrupts
 from console.folder import Folder
 from console.nodes.broker import RabbitNode

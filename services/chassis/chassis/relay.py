@@ -16,7 +16,7 @@ from chassis.incoming import Delivery, Replay
 from chassis.logs import kind_of, log
 from chassis.outbox import Outbox, Page
 from chassis.parking import OUTBOX_QUEUE, Parked, ParkingLot, readable_id
-from chassis.profile import ATTEMPTS_HEADER, CONTENT_TYPE, KEY_HEADER, REPLAY_HEADER
+from chassis.profile import ATTEMPTS_HEADER, CONTENT_TYPE, KEY_HEADER, REPLAY_HEADER, SIGNATURE_HEADER
 from chassis.reasons import Reason
 from chassis.sessions import Sessions
 from chassis.topology import EVENTS
@@ -155,7 +155,7 @@ class Relay:
             routing_key=entry.origin or entry.key,
             queue=OUTBOX_QUEUE,
             content_type=_content_type(entry),
-            headers=entry.again.headers if entry.again else {},
+            headers=_carried(self._home, entry),
             own=entry.exchange != EVENTS,
             replay=entry.again.replay if entry.again else None,
         )
@@ -172,6 +172,7 @@ class _Publisher:
     """A connection with a channel in confirm mode."""
 
     def __init__(self, home: Home, blocked: Callable[[bool], None]) -> None:
+        self._home = home
         self._is_blocked = False
         self._tell_blocked = blocked
         self._connection = connect(home, "relay", blocked=self._blocked)
@@ -187,7 +188,7 @@ class _Publisher:
         self._waiting.clear()
         self._refused = False
         for entry in entries:
-            self._channel.basic_publish(_message(entry), entry.exchange, entry.key)
+            self._channel.basic_publish(_message(self._home, entry), entry.exchange, entry.key)
             # The broker counts publishes of a channel in confirm mode from 1 on.
             self._tag += 1
             self._waiting.add(self._tag)
@@ -240,8 +241,8 @@ class _Publisher:
         self._confirmed(tag, multiple)
 
 
-def _message(entry: Entry) -> AmqpMessage:
-    properties: dict[str, Any] = {"delivery_mode": PERSISTENT, "application_headers": _headers(entry)}
+def _message(home: Home, entry: Entry) -> AmqpMessage:
+    properties: dict[str, Any] = {"delivery_mode": PERSISTENT, "application_headers": _headers(home, entry)}
     if entry.again and entry.again.wait_seconds:
         properties["expiration"] = str(int(entry.again.wait_seconds * 1000))
     return AmqpMessage(entry.body, content_type=_content_type(entry), **properties)
@@ -251,8 +252,15 @@ def _content_type(entry: Entry) -> str | None:
     return entry.again.content_type if entry.again else CONTENT_TYPE
 
 
-def _headers(entry: Entry) -> dict[str, Any]:
-    headers = dict(entry.again.headers) if entry.again else {}
+def _carried(home: Home, entry: Entry) -> dict[str, Any]:
+    """What goes with an entry wherever it goes: as it came, where it came from somebody; else the own signature."""
+    if entry.again:
+        return dict(entry.again.headers)
+    return {SIGNATURE_HEADER: home.keyring.sign(entry.body)} if home.signs else {}
+
+
+def _headers(home: Home, entry: Entry) -> dict[str, Any]:
+    headers = _carried(home, entry)
     if entry.origin:
         headers[KEY_HEADER] = entry.origin
     if entry.again and entry.exchange != EVENTS:

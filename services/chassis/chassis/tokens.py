@@ -15,7 +15,7 @@ from typing import Any
 
 from chassis import crypto
 from chassis.logs import log
-from chassis.secrets import write_private
+from chassis.private import write_private
 
 ROLES = ("coach", "counsellor", "assessor", "operator", "system")
 TOKEN_BYTES = 32
