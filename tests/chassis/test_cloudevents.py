@@ -381,6 +381,17 @@ def test_an_integer_beyond_64_bits_is_not_written(number: int) -> None:
         cloudevents.encode(made(data={"a": [number]}))
 
 
+def test_data_in_binary_mode_nests_no_deeper_than_structured_mode_can_say() -> None:
+    headers = {f"ce-{name}": value for name, value in MINIMAL.items()}
+    bodies = [b"[" * depth + b"]" * depth for depth in (MAX_DEPTH - 1, MAX_DEPTH)]
+
+    read = cloudevents.decode(bodies[0], "application/json", headers)
+
+    assert cloudevents.decode(cloudevents.encode(read), STRUCTURED, {}) == read
+    with pytest.raises(NotACloudEvent, match="nests deeper"):
+        cloudevents.decode(bodies[1], "application/json", headers)
+
+
 @pytest.mark.parametrize("depth", [MAX_DEPTH, 5_000])
 def test_data_that_nests_too_deep_is_not_written(depth: int) -> None:
     data: Any = 1

@@ -47,12 +47,6 @@ ESCAPED = 0.1
 _WHOLE = 0.02
 """Share of the changes that exchange a JSON value as a whole."""
 
-ESCAPED = 0.1
-"""Share of the inputs whose letters beyond ASCII are escaped."""
-
-_WHOLE = 0.02
-"""Share of the changes that exchange a JSON value as a whole."""
-
 _SEPARATORS = re.compile(rb"([;,\t\r\n<>\"= ])")
 
 
@@ -67,7 +61,6 @@ def mutated(data: bytes, most: int, seed: int) -> bytes | None:
     else:
         for _ in range(chance.randint(1, 3)):
             value = _json(value, chance)
-        text = json.dumps(value, ensure_ascii=chance.random() < ESCAPED)
         text = json.dumps(value, ensure_ascii=chance.random() < ESCAPED)
         found = head + separator + text.encode("utf-8", "surrogatepass")
     return found if found and len(found) <= most else None

@@ -1,22 +1,23 @@
-"""The contract for partners, generated from the services' schemas: AsyncAPI, JSON Schemas, examples, a page."""
+"""The contract for partners, generated from the services' schemas: AsyncAPI, examples, OpenAPI, a page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
-from marshmallow import Schema, fields
+from marshmallow import Schema
 
 from chassis.decision import ALL, Classification, Contract
 from chassis.profile import SIGNATURE_HEADER
+from chassis.service import Service
 from chassis.topology import EVENTS
+from console import openapi
+from console.jsonschemas import json_schema
 
 VERSION = "1.0.0"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -61,13 +62,18 @@ def promised() -> list[Promised]:
     Raises:
         Unpromised: A handler reads one that nobody owns.
     """
-    services = {entry.name: entry.load() for entry in entry_points(group="viisikko.services")}
+    services = installed()
     found = {p.contract.name: p for name in ("chassis.parking", *(f"{s}.events" for s in services)) for p in _in(name)}
     read = {event for service in services.values() for event in service.handlers.event_names()}
     unknown = sorted(read - set(found))
     if unknown:
         raise Unpromised(f"handlers read events that no events.py owns: {', '.join(unknown)}")
     return [found[name] for name in sorted(found)]
+
+
+def installed() -> dict[str, type[Service]]:
+    """The installed services' classes, by name."""
+    return {entry.name: entry.load() for entry in sorted(entry_points(group="viisikko.services"))}
 
 
 def files() -> dict[str, str]:
@@ -80,6 +86,8 @@ def files() -> dict[str, str]:
     for event in events:
         written[f"schemas/{event.type}.json"] = _json(schema(event))
         written[f"examples/{event.type}.json"] = _json(example(event))
+    for name, service in installed().items():
+        written[f"openapi/{name}.json"] = _json(openapi.describe(service))
     return written
 
 
@@ -183,6 +191,7 @@ def page(events: list[Promised]) -> str:
         "  organisation, what is unsigned, wrongly signed or in binary mode is parked as `forged`.",
         "- Schemas are in [schemas](schemas), whole example events in [examples](examples), all of it for machines in",
         "  [asyncapi.json](asyncapi.json).",
+        "- The services' HTTP, for an organisation's own programs, is described in [openapi](openapi).",
         "",
         "| type | | from → to | says |",
         "|---|---|---|---|",
@@ -253,32 +262,8 @@ def _message(event: Promised) -> dict[str, Any]:
 
 
 def _data_schema(schema_class: type[Schema]) -> dict[str, Any]:
-    # Without a name a nested schema is written where it is used, so that each file stands alone.
-    plugin = MarshmallowPlugin(schema_name_resolver=lambda _schema: "")
-    APISpec("x", "1", "3.1.0", plugins=[plugin])
-    plugin.converter.add_attribute_function(_decimal)  # type: ignore[union-attr]
-    converted: dict[str, Any] = plugin.converter.schema2jsonschema(schema_class())  # type: ignore[union-attr]
     # An older reader must take a newer event, so that further members are always allowed.
-    return {**_plain(converted), "additionalProperties": True}
-
-
-def _decimal(_converter: Any, field: Any, ret: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """An amount travels as a text, since a number would lose its cents; readers take a number as well."""
-    if not isinstance(field, fields.Decimal):
-        return {}
-    for bound in ("minimum", "maximum"):
-        ret.pop(bound, None)
-    nullable = ["null"] if field.allow_none else []
-    return {"type": ["string", *([] if field.as_string else ["number"]), *nullable]}
-
-
-def _plain(value: Any) -> Any:
-    # marshmallow's ordered and lazy containers become JSON's own.
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(inner) for inner in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    return {**json_schema(schema_class), "additionalProperties": True}
 
 
 def _in(module: str) -> Iterator[Promised]:

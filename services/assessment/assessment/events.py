@@ -284,3 +284,18 @@ def _fitting(rows: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]
         if used > limit:
             return list(rows[:number])
     return list(rows)
+
+
+class PlanShown(PlanSaid):
+    """A plan over HTTP."""
+
+    made = fields.AwareDateTime(required=True)
+    versions = fields.List(fields.Integer(), required=True)
+
+
+class ProfileShown(ProfileProposed):
+    """What was found, and what the client said to it."""
+
+    answered = fields.Boolean(required=True)
+    confirmed = fields.List(fields.Dict(), required=True)
+    rejected = fields.List(fields.String(), required=True)

@@ -211,3 +211,61 @@ RECORDS = {
     "occupation": OccupationRecord(),
     "complete": CompleteRecord(),
 }
+
+
+class PlanQuery(Body):
+    """Query of ``GET /v1/plans/{client}``."""
+
+    home = fields.String(validate=CODE)
+    version = fields.Integer(validate=validate.Range(min=1))
+
+
+class ProfileQuery(Body):
+    """Query of ``GET /v1/profiles/{client}``."""
+
+    home = fields.String(validate=CODE)
+
+
+class SearchQuery(Body):
+    """Query of the searches in the vocabulary."""
+
+    text = fields.String(load_default="", validate=validate.Length(max=MOST_CHARACTERS))
+    language = fields.String(load_default="fi", validate=LANGUAGE)
+
+
+class LabelsShown(Schema):
+    """What is found in the vocabulary."""
+
+    labels = fields.Dict(fields.String(), fields.String(), required=True)
+    score = fields.Float(required=True)
+
+
+class SkillFound(LabelsShown):
+    """A skill that is found."""
+
+    skill = fields.String(required=True)
+
+
+class OccupationFound(LabelsShown):
+    """An occupation that is found."""
+
+    occupation = fields.String(required=True)
+
+
+class VocabularyShown(Schema):
+    """How much a vocabulary holds, and where it comes from."""
+
+    skills = fields.Integer(required=True)
+    occupations = fields.Integer(required=True)
+    relations = fields.Integer(required=True)
+    dangling = fields.Integer(required=True)
+    source = fields.String(required=True)
+    generation = fields.String(required=True)
+    attribution = fields.String(required=True)
+
+
+class UploadShown(Schema):
+    """How far an upload has come; with its last page, what the vocabulary then holds."""
+
+    complete = fields.Boolean(required=True)
+    received = fields.Integer()

@@ -14,23 +14,28 @@ from assessment import events, handlers, store
 from assessment.adapters import page, upload
 from assessment.domain import ATTRIBUTION, Case, NoCase, NoPlan, Plan
 from assessment.handlers import Reads
-from assessment.languages import LANGUAGES
+from assessment.schemas import (
+    OccupationFound,
+    PlanQuery,
+    ProfileQuery,
+    SearchQuery,
+    SkillFound,
+    UploadShown,
+    VocabularyShown,
+)
 from assessment.vocabulary import Counts, Found
-from chassis.decision import Invalid
 from chassis.logs import log
 from chassis.service import Service
 from chassis.settings import count, setting
-from chassis.web import Request, command, get, post
+from chassis.web import NDJSON, Answer, Request, command, get, post
+
+TEXT = "text/plain; charset=utf-8"
 
 PAGE_BYTES = 16 * 2**20
 """A page of an uploaded vocabulary at the most."""
 
 FOLLOW_SECONDS = 5
 """How often it is looked whether another replica has taken in another vocabulary."""
-
-
-class UnknownLanguage(Invalid):
-    """The query's language is none of the region's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +67,12 @@ class Assessment(Service):
 
     revise_plan = command("POST", "/v1/plans/{client}", name="revise-plan", roles={"coach", "assessor"})
 
-    @get("/v1/plans/{client}", roles={"coach", "assessor"})
+    @get(
+        "/v1/plans/{client}",
+        roles={"coach", "assessor"},
+        query=PlanQuery,
+        answers=[Answer(schema=events.PlanShown), Answer(media=TEXT)],
+    )
     def show_plan(self, request: Request) -> Any:
         """The newest plan, or the version in ``?version=``; as JSON, or as a page where text/plain is asked for."""
         case = self._case(request)
@@ -72,11 +82,17 @@ class Assessment(Service):
             labels = {
                 step.skill: events.labels(step.skill, self.store.vocabulary()) for step in plan.steps if step.skill
             }
-            return Response(page.write(told, labels), content_type="text/plain; charset=utf-8")
+            return Response(page.write(told, labels), content_type=TEXT)
         versions = [*(one.version for one in case.earlier), *([case.plan.version] if case.plan else [])]
         return {**events.PlanSaid().dump(told), "made": plan.made.isoformat(), "versions": versions}
 
-    @get("/v1/profiles/{client}", roles={"coach", "assessor"}, personal=True)
+    @get(
+        "/v1/profiles/{client}",
+        roles={"coach", "assessor"},
+        personal=True,
+        query=ProfileQuery,
+        answers=[Answer(schema=events.ProfileShown)],
+    )
     def show_profile(self, request: Request) -> Mapping[str, Any]:
         """What was found in the client's words, each with the words quoted, and what the client said to it."""
         case = self._case(request)
@@ -89,24 +105,30 @@ class Assessment(Service):
         confirmed = [asdict(one) for one in case.confirmed]
         return {**proposed, "answered": case.answered, "confirmed": confirmed, "rejected": list(case.rejected)}
 
-    @get("/v1/skills")
+    @get("/v1/skills", query=SearchQuery, answers=[Answer(schema=SkillFound, many=True)])
     def find_skills(self, request: Request) -> list[Mapping[str, Any]]:
         """Skills for ``?text=&language=``, best first."""
-        found = self.store.vocabulary().find_skills(request.query.get("text", ""), _language(request))
+        found = self.store.vocabulary().find_skills(**request.query)
         return [_found("skill", one) for one in found]
 
-    @get("/v1/occupations")
+    @get("/v1/occupations", query=SearchQuery, answers=[Answer(schema=OccupationFound, many=True)])
     def find_occupations(self, request: Request) -> list[Mapping[str, Any]]:
         """Occupations for ``?text=&language=``, best first."""
-        found = self.store.vocabulary().find_occupations(request.query.get("text", ""), _language(request))
+        found = self.store.vocabulary().find_occupations(**request.query)
         return [_found("occupation", one) for one in found]
 
-    @get("/v1/vocabulary")
+    @get("/v1/vocabulary", answers=[Answer(schema=VocabularyShown)])
     def show_vocabulary(self, _request: Request) -> Mapping[str, Any]:
         """How much the vocabulary in use holds, and where it comes from."""
         return _counted(self.store.vocabulary().counts)
 
-    @post("/v1/vocabulary", roles={"operator"}, limit=PAGE_BYTES)
+    @post(
+        "/v1/vocabulary",
+        roles={"operator"},
+        limit=PAGE_BYTES,
+        body=NDJSON,
+        answers=[Answer(schema=UploadShown)],
+    )
     def upload_vocabulary(self, request: Request) -> Mapping[str, Any]:
         """Take in one page of another vocabulary; with the last one it is in use before the answer comes."""
         generation = hashlib.sha256(request.key.encode()).hexdigest()[:16]
@@ -136,27 +158,20 @@ class Assessment(Service):
         return found
 
 
-def _version(case: Case, wanted: str | None) -> Plan:
+def _version(case: Case, wanted: int | None) -> Plan:
     """The newest plan, or the version that is asked for.
 
     Raises:
         NoPlan: There is none, or not in that version.
     """
     plans = [*case.earlier, case.plan] if case.plan else []
-    found = plans[-1:] if wanted is None else [one for one in plans if str(one.version) == wanted]
+    found = plans[-1:] if wanted is None else [one for one in plans if one.version == wanted]
     if not found:
         versions = (
             f"versions are {', '.join(str(one.version) for one in plans)}" if plans else "the client has not answered"
         )
         raise NoPlan(f"plan: there is none; {versions}")
     return found[0]
-
-
-def _language(request: Request) -> str:
-    language = request.query.get("language", "fi")
-    if language not in LANGUAGES:
-        raise UnknownLanguage(f"language: must be one of {', '.join(LANGUAGES)}", field="language")
-    return language
 
 
 def _found(kind: str, one: Found) -> Mapping[str, Any]:

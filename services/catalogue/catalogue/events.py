@@ -187,3 +187,9 @@ class MatchSuggested(Schema):
     path = fields.List(fields.String())
     uncovered = fields.List(fields.String())
     coach = fields.String(allow_none=True)
+
+
+class OfferingShown(OfferingPublished):
+    """One offering over HTTP."""
+
+    id = fields.String(required=True)

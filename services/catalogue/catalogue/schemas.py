@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
@@ -22,7 +22,6 @@ from catalogue.domain import (
     markup,
 )
 from catalogue.plans import EmploymentEffect, Gap, Plan, Wishes
-from chassis.decision import Invalid
 
 CODE = validate.Regexp(r"^[a-z]{1,40}\Z", error="is not an organisation's code")
 MUNICIPALITY = validate.Regexp(r"^[0-9]{3}\Z", error="is not a municipality's three digits")
@@ -294,49 +293,58 @@ class MatchView(Schema):
     uncovered = fields.List(fields.String(), attribute="answer.uncovered")
 
 
-class LanguageUnknown(Invalid):
-    """A language that nothing is worded in."""
+class MatchShown(MatchView):
+    """What fits a plan, with the reasons in words."""
+
+    client = fields.String(required=True)
+    language = fields.String(required=True)
 
 
-class FormUnknown(Invalid):
-    """A form that no adapter reads."""
+class OfferingLine(Schema):
+    """One offering as another copy of the catalogue reads it, under its source and sequence."""
+
+    source = fields.String(required=True)
+    subject = fields.String(required=True)
+    sequence = fields.Integer()
+    time = fields.AwareDateTime(required=True)
+    data = fields.Dict(required=True)
 
 
-class FlagUnknown(Invalid):
-    """A yes or no that is neither."""
+class RefusedRow(Schema):
+    """A row that was not taken."""
+
+    row = fields.Integer(required=True)
+    field = fields.String()
+    rule = fields.String(required=True)
+    message = fields.String(required=True)
 
 
-def form_of(query: Mapping[str, str], forms: Collection[str]) -> str:
-    """The form of an import's body.
+class ImportShown(Schema):
+    """What an import came to."""
 
-    Raises:
-        FormUnknown: None, or none that is read here.
-    """
-    form = query.get("form", "")
-    if form not in forms:
-        raise FormUnknown(f"form: must be one of {', '.join(forms)}", field="form")
-    return form
-
-
-def flag_of(query: Mapping[str, str], name: str) -> bool:
-    """A yes or no in a query; no where it is missing.
-
-    Raises:
-        FlagUnknown: It is neither true nor false.
-    """
-    value = query.get(name, "false")
-    if value not in ("true", "false"):
-        raise FlagUnknown(f"{name}: must be true or false", field=name)
-    return value == "true"
+    rows = fields.Integer(required=True)
+    published = fields.Integer(required=True)
+    changed = fields.Integer(required=True)
+    withdrawn = fields.Integer(required=True)
+    unchanged = fields.Integer(required=True)
+    withheld = fields.Integer(required=True)
+    refused = fields.List(fields.Nested(RefusedRow), required=True)
 
 
-def language_of(query: Mapping[str, str], otherwise: str) -> str:
-    """The language that a query asks for.
+class ImportQuery(Body):
+    """Query of ``POST /v1/imports``."""
 
-    Raises:
-        LanguageUnknown: It is none of fi, sv, en.
-    """
-    language = query.get("language", otherwise)
-    if language not in LANGUAGES:
-        raise LanguageUnknown(f"language: must be one of {', '.join(LANGUAGES)}", field="language")
-    return language
+    form = fields.String(required=True, validate=validate.OneOf(("kouta", "ooapi", "csv")))
+
+
+class OfferingsQuery(Body):
+    """Query of ``GET /v1/offerings``."""
+
+    provider = fields.String(validate=CODE)
+    withdrawn = fields.Boolean(load_default=False, truthy={"true"}, falsy={"false"})
+
+
+class MatchQuery(Body):
+    """Query of ``GET /v1/matches/{client}``."""
+
+    language = fields.String(validate=LANGUAGE)

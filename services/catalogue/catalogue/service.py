@@ -8,17 +8,17 @@ from typing import Any
 
 from catalogue import adapters, handlers, store
 from catalogue.domain import OfferingUnknown, Reads
-from catalogue.events import OfferingPublished
+from catalogue.events import OfferingPublished, OfferingShown
 from catalogue.imports import Change, Comparison, Verb
 from catalogue.index import OfferingIndex
 from catalogue.plans import PlanUnknown
-from catalogue.schemas import MatchView, flag_of, form_of, language_of
+from catalogue.schemas import ImportQuery, ImportShown, MatchQuery, MatchShown, MatchView, OfferingLine, OfferingsQuery
 from catalogue.wording import worded
 from chassis import states
 from chassis.incoming import Order, Outcome, Settled
 from chassis.projection import projection
 from chassis.service import PAGE, Service
-from chassis.web import Request, Stream, command, get, post
+from chassis.web import NDJSON, Answer, Request, Stream, command, get, post
 
 IMPORT_BYTES = 50 * 2**20
 """An import's body at the most; spreadsheets have a lower limit of their own."""
@@ -39,11 +39,17 @@ class Catalogue(Service):
 
     match_again = command("POST", "/v1/matches/{client}", name="match-again", roles={"coach"})
 
-    @post("/v1/imports", roles={"operator", "system"}, limit=IMPORT_BYTES)
+    @post(
+        "/v1/imports",
+        roles={"operator", "system"},
+        limit=IMPORT_BYTES,
+        query=ImportQuery,
+        body="application/octet-stream",
+        answers=[Answer(schema=ImportShown)],
+    )
     def import_offerings(self, request: Request) -> Mapping[str, Any]:
         """An import of the own offerings (``?form=``): only what changed is said, what is gone is withdrawn."""
-        form = form_of(request.query, adapters.FORMS)
-        items = adapters.offerings(form, request.body, self.organisation, request.at)
+        items = adapters.offerings(request.query["form"], request.body, self.organisation, request.at)
         comparison = Comparison(known=self.offerings.view().known(self.organisation))
         changes = comparison.changes(items)
         counts = dict.fromkeys(Verb, 0)
@@ -54,13 +60,17 @@ class Catalogue(Service):
                     counts[change.verb] += 1
         return comparison.report(counts)
 
-    @get("/v1/offerings", roles=())
+    @get(
+        "/v1/offerings",
+        query=OfferingsQuery,
+        answers=[Answer(schema=OfferingLine, many=True, media=NDJSON)],
+    )
     def list_offerings(self, request: Request) -> Stream:
         """All offerings, a line each; ``?provider=`` picks one provider, ``?withdrawn=true`` adds withdrawn ones."""
-        withdrawn = flag_of(request.query, "withdrawn")
+        withdrawn = request.query["withdrawn"]
         return Stream(self._lines(self.store.offerings(request.query.get("provider"), withdrawn=withdrawn)))
 
-    @get("/v1/offerings/{id}", roles=())
+    @get("/v1/offerings/{id}", answers=[Answer(schema=OfferingShown)])
     def show_offering(self, request: Request) -> Mapping[str, Any]:
         """One offering."""
         kept = self.state("offering", request.path["id"])
@@ -68,13 +78,13 @@ class Catalogue(Service):
             raise OfferingUnknown("id: no such offering is known", field="id")
         return {"id": request.path["id"], **OfferingPublished().dump(kept.offering)}
 
-    @get("/v1/matches/{client}", roles={"coach"})
+    @get("/v1/matches/{client}", roles={"coach"}, query=MatchQuery, answers=[Answer(schema=MatchShown)])
     def show_match(self, request: Request) -> Mapping[str, Any]:
         """What fits a client's plan, with the reasons worded in the client's language or in ``?language=``."""
         found = self.state("match", request.path["client"])
         if found is None:
             raise PlanUnknown("client: has no plan here yet", field="client")
-        language = language_of(request.query, found.plan.language)
+        language = request.query.get("language", found.plan.language)
         shown: dict[str, Any] = MatchView().dump(found)
         for suggestion, made in zip(shown["suggestions"], found.answer.suggestions, strict=True):
             suggestion["because"] = [worded(reason, language) for reason in made.reasons]

@@ -271,9 +271,9 @@ def _bytes(value: Any) -> bytes:
         raise NotACloudEvent("data_base64", "must be base64 (RFC 4648)") from None
 
 
-def _json(body: bytes) -> Any:
+def _json(body: bytes, *, depth: int = strictjson.MAX_DEPTH) -> Any:
     try:
-        return strictjson.loads(body)
+        return strictjson.loads(body, depth=depth)
     except strictjson.NotStrict as error:
         raise NotACloudEvent(None, str(error)) from None
 
@@ -331,7 +331,8 @@ def _with_body(attributes: dict[str, Any], body: bytes, content_type: str | None
     json_body = media.endswith(("/json", "+json"))
     data: Any = None
     if body:
-        data = _json(body) if json_body else body
+        # In structured mode it stands one level deeper, and what is read here must be writable there.
+        data = _json(body, depth=strictjson.MAX_DEPTH - 1) if json_body else body
     return _event(attributes, data)
 
 

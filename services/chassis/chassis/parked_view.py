@@ -4,12 +4,80 @@ from __future__ import annotations
 
 from typing import Any
 
+from marshmallow import Schema, fields
+
 from chassis import profile
 from chassis.decision import Classification
 from chassis.parking import EFFECTS_QUEUE
 from chassis.reasons import Unacceptable
 
 _SHOWN = ("reason", "rule", "error", "event", "type", "publisher", "queue", "key", "bytes", "attempts")
+
+
+class GroupShown(Schema):
+    """What entries have in common, and how many there are."""
+
+    status = fields.String(required=True)
+    reason = fields.String(required=True)
+    rule = fields.String()
+    type = fields.String()
+    publisher = fields.String()
+    count = fields.Integer(required=True)
+    first = fields.AwareDateTime(required=True)
+    last = fields.AwareDateTime(required=True)
+    error = fields.String()
+
+
+class EntryShown(Schema):
+    """An entry without its event's content."""
+
+    id = fields.String(required=True)
+    status = fields.String(required=True)
+    reason = fields.String(required=True)
+    rule = fields.String()
+    error = fields.String()
+    event = fields.String()
+    type = fields.String()
+    publisher = fields.String()
+    queue = fields.String(required=True)
+    key = fields.String(required=True)
+    bytes = fields.Integer(required=True)
+    attempts = fields.Integer(required=True)
+    replayable = fields.Boolean(required=True)
+    first = fields.AwareDateTime(required=True)
+    last = fields.AwareDateTime(required=True)
+
+
+class AuditShown(Schema):
+    """What somebody did with an entry."""
+
+    at = fields.AwareDateTime(required=True)
+    person = fields.String()
+
+
+class WholeShown(Schema):
+    """An entry with what may be seen of its event; of one that is gone, the lines of its audit."""
+
+    id = fields.String(required=True)
+    status = fields.String(required=True)
+    attributes = fields.Dict()
+    data = fields.Raw()
+    hidden = fields.String()
+    audit = fields.List(fields.Nested(AuditShown), required=True)
+
+
+class ActionShown(Schema):
+    """What a replay or a discard did, or would do."""
+
+    dry_run = fields.Boolean(data_key="dryRun", required=True)
+    matched = fields.Integer(required=True)
+    replaying = fields.Integer(required=True)
+    without_body = fields.Integer(data_key="withoutBody", required=True)
+    groups = fields.List(fields.Nested(GroupShown))
+    ids = fields.List(fields.String())
+    left = fields.Integer()
+    retry_after_seconds = fields.Float(data_key="retryAfterSeconds")
+    before = fields.AwareDateTime()
 
 
 def group(found: dict[str, Any]) -> dict[str, Any]:

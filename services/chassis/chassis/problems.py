@@ -87,10 +87,10 @@ def of_outcome(outcome: Outcome) -> Problem | None:
     return of_refusal(outcome.refusal) if outcome.refusal is not None else None
 
 
-def of_fields(messages: Mapping[str, Any]) -> Problem:
-    """The problem that lists each wrong field of a body."""
+def of_fields(messages: Mapping[str, Any], part: str = "body") -> Problem:
+    """The problem that lists each wrong field of a body, or of the query."""
     errors = [{"field": field, "rule": rule} for field, rule in _flat(messages)]
-    detail = "The body breaks the rules of its fields; each is listed in errors."
+    detail = f"The {part} breaks the rules of its fields; each is listed in errors."
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "fields", detail, errors=errors)
 
 

@@ -167,12 +167,6 @@ class ActionSchema(FiltersSchema):
         return Action(filters=_filters(data), **own)
 
 
-def of_query(query: Mapping[str, str]) -> dict[str, Any]:
-    """A query as its schema takes it: several ids stand in one value, with commas between them."""
-    ids = {"ids": query["ids"].split(",")} if "ids" in query else {}
-    return {**query, **ids}
-
-
 def beginning_with(prefix: str) -> dict[str, Any]:
     """MongoDB's query for the ids that begin so."""
     return {"$gte": prefix, "$lt": prefix + _AFTER_HEX}

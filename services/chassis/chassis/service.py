@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+from marshmallow import Schema, fields
 from nameko.extensions import DependencyProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.wrappers import Response
 
-from chassis import strictjson, web
+from chassis import parked_view, strictjson, web
 from chassis.admission import settle
 from chassis.border import schema_of
 from chassis.floor import Floor
 from chassis.parked import Asker
-from chassis.selection import ActionSchema, FiltersSchema, ListingSchema, of_query
+from chassis.selection import ActionSchema, FiltersSchema, ListingSchema
 from chassis.subscriber import subscribe
-from chassis.web import Request, Stream, get, post
+from chassis.web import NDJSON, Answer, Request, Stream, get, post
 
 if TYPE_CHECKING:
     from chassis.admission import Admitted
@@ -29,6 +30,21 @@ if TYPE_CHECKING:
 
 PAGE = 200
 """Commands of one request that are applied in one transaction."""
+
+
+class LiveShown(Schema):
+    """The process answers."""
+
+    status = fields.String(required=True)
+    organisation = fields.String(required=True)
+    service = fields.String(required=True)
+
+
+class ReadyShown(Schema):
+    """What the service stands on, part by part: whether it is there."""
+
+    store = fields.Boolean(required=True)
+    broker = fields.Boolean(required=True)
 
 
 class _FloorProvider(DependencyProvider):
@@ -121,44 +137,69 @@ class Service:
         """A batch of events."""
         return settle(self.floor.transaction, admitted)
 
-    @get("/health/live", roles=None, pooled=False)
+    @get("/health/live", roles=None, pooled=False, answers=[Answer(schema=LiveShown)])
     def live(self, _request: Request) -> Any:
         """The process answers."""
         return {"status": "live", "organisation": self.organisation, "service": self.name}
 
-    @get("/health/ready", roles=None, pooled=False)
+    @get(
+        "/health/ready",
+        roles=None,
+        pooled=False,
+        answers=[Answer(schema=ReadyShown), Answer(schema=ReadyShown, status=503)],
+    )
     def ready(self, _request: Request) -> Any:
         """Everything that it stands on is there."""
         parts = {**self.floor.ready(), "broker": self.floor.broker_ready()}
         status = 200 if all(parts.values()) else 503
         return Response(strictjson.dumps(parts), status, content_type="application/json")
 
-    @get("/metrics", roles=None, pooled=False)
+    @get("/metrics", roles=None, pooled=False, answers=[Answer(media=CONTENT_TYPE_LATEST)])
     def metrics(self, _request: Request) -> Any:
         """Metrics for Prometheus."""
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
-    @get("/v1/parked", roles={"operator"})
+    @get(
+        "/v1/parked",
+        roles={"operator"},
+        query=FiltersSchema,
+        answers=[Answer(schema=parked_view.GroupShown, many=True)],
+    )
     def parked(self, request: Request) -> Any:
         """What is parked, in groups."""
-        return self.floor.parked.groups(schema_of(FiltersSchema).load(of_query(request.query)))
+        return self.floor.parked.groups(request.query)
 
-    @get("/v1/parked/entries", roles={"operator"})
+    @get(
+        "/v1/parked/entries",
+        roles={"operator"},
+        query=ListingSchema,
+        answers=[Answer(schema=parked_view.EntryShown, many=True, media=NDJSON)],
+    )
     def list_parked(self, request: Request) -> Any:
         """What is parked, one by one, without content."""
-        return Stream(self.floor.parked.entries(schema_of(ListingSchema).load(of_query(request.query))))
+        return Stream(self.floor.parked.entries(request.query))
 
-    @get("/v1/parked/{id}", roles={"operator"})
+    @get("/v1/parked/{id}", roles={"operator"}, answers=[Answer(schema=parked_view.WholeShown)])
     def show_parked(self, request: Request) -> Any:
         """One parked event, and what was done with it."""
         return self.floor.parked.show(request.path["id"])
 
-    @post("/v1/parked/replay", roles={"operator"})
+    @post(
+        "/v1/parked/replay",
+        roles={"operator"},
+        body=ActionSchema,
+        answers=[Answer(schema=parked_view.ActionShown)],
+    )
     def replay_parked(self, request: Request) -> Any:
         """Take parked events after all."""
         return self.floor.parked.replay(*_action(request))
 
-    @post("/v1/parked/discard", roles={"operator"})
+    @post(
+        "/v1/parked/discard",
+        roles={"operator"},
+        body=ActionSchema,
+        answers=[Answer(schema=parked_view.ActionShown)],
+    )
     def discard_parked(self, request: Request) -> Any:
         """Remove parked events for good."""
         return self.floor.parked.discard(*_action(request))

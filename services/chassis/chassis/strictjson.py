@@ -19,7 +19,6 @@ MAX_DIGITS = 40
 """Longer integers are refused before they are computed, which takes Python the square of their length."""
 
 
-_TOO_DEEP = f"nests deeper than {MAX_DEPTH}"
 _HALF = "a string holds half a character (a lone surrogate)"
 
 
@@ -27,15 +26,16 @@ class NotStrict(ValueError):  # noqa: N818 - errors name the fact
     """The text is not strict JSON; the message says which rule it breaks, and no value."""
 
 
-def loads(body: bytes) -> Any:
+def loads(body: bytes, *, depth: int = MAX_DEPTH) -> Any:
     """Read one JSON value.
 
     Args:
         body: UTF-8, of a size that the caller has bounded.
+        depth: How deep it may nest.
 
     Raises:
         NotStrict: It is not UTF-8 or not JSON, a name stands twice in an object, a number is not finite or beyond 64
-            bits, a string holds half a character, or it nests deeper than `MAX_DEPTH`.
+            bits, a string holds half a character, or it nests deeper than `depth`.
     """
     try:
         value = _DECODER.decode(body.decode("utf-8"))
@@ -44,10 +44,10 @@ def loads(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise NotStrict(f"not JSON: {error.msg.lower()} at character {error.pos}") from None
     except RecursionError:
-        raise NotStrict(_TOO_DEEP) from None
+        raise NotStrict(_too_deep(depth)) from None
     # Both walks are needed by almost no body, so that the usual one is only counted through.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
-        _bounded(value, 0)
+    if body.count(b"{") + body.count(b"[") > depth:
+        _bounded(value, depth, depth)
     if b"\\u" in body:
         _whole(value)
     return value
@@ -67,7 +67,11 @@ def dumps(value: Any) -> bytes:
     except ValueError:
         raise NotStrict("a number is not finite, or a value holds itself") from None
     except RecursionError:
-        raise NotStrict(_TOO_DEEP) from None
+        raise NotStrict(_too_deep(MAX_DEPTH)) from None
+
+
+def _too_deep(depth: int) -> str:
+    return f"nests deeper than {depth}"
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -105,11 +109,11 @@ def _children(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _bounded(value: Any, depth: int) -> None:
-    if isinstance(value, dict | list) and depth >= MAX_DEPTH:
-        raise NotStrict(_TOO_DEEP)
+def _bounded(value: Any, left: int, depth: int) -> None:
+    if isinstance(value, dict | list) and not left:
+        raise NotStrict(_too_deep(depth))
     for child in _children(value):
-        _bounded(child, depth + 1)
+        _bounded(child, left - 1, depth)
 
 
 def _whole(value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from eventlet import wsgi
 from eventlet.event import Event
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
+from marshmallow.fields import List
 from nameko.web.handlers import HttpRequestHandler
 from pymongo.errors import ConnectionFailure, PyMongoError
 from werkzeug.routing import Rule
@@ -20,6 +21,7 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
 
 from chassis import crypto, metrics, problems, strictjson, tracing
+from chassis.border import schema_of
 from chassis.decision import Refused
 from chassis.identity import find_identity_code
 from chassis.incoming import Order
@@ -38,8 +40,8 @@ BODY_BYTES = 256 * 1024
 KEY_CHARACTERS = 200
 WHY_CHARACTERS = 200
 
-_JSON = "application/json"
-_NDJSON = "application/x-ndjson"
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Request:
         method: GET, POST or PUT.
         route: The route's pattern.
         path: Its named parts.
-        query: The query's first values.
+        query: What the query asks for, as the route's schema loads it; its first values where there is none.
         headers: Headers.
         body: Bytes, within the route's limit.
         person: Staff id behind the token.
@@ -63,7 +65,7 @@ class Request:
     method: str
     route: str
     path: Mapping[str, str]
-    query: Mapping[str, str]
+    query: Any
     headers: Mapping[str, str]
     body: bytes
     person: str
@@ -85,6 +87,23 @@ class Stream:
             yield strictjson.dumps(item) + b"\n"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a route answers, for its description (deploy/contract/openapi).
+
+    Attributes:
+        schema: marshmallow schema class of the object; None where the answer is no JSON.
+        many: Whether it is an array of them, or a line each where `media` is NDJSON.
+        media: Media type.
+        status: HTTP status.
+    """
+
+    schema: type[Schema] | None = None
+    many: bool = False
+    media: str = JSON
+    status: int = 200
+
+
 class Route(HttpRequestHandler):
     """nameko's HTTP entrypoint with everything that a request must pass before its method is called."""
 
@@ -99,6 +118,10 @@ class Route(HttpRequestHandler):
         limit: int = BODY_BYTES,
         personal: bool = False,
         pooled: bool = True,
+        query: type[Schema] | None = None,
+        body: type[Schema] | str | None = None,
+        answers: Sequence[Answer] = (),
+        command: str | None = None,
     ) -> None:
         """Describe the route.
 
@@ -109,12 +132,20 @@ class Route(HttpRequestHandler):
             limit: Bytes of the body at the most.
             personal: Whether it shows personal data: it then asks why, and the reading is logged.
             pooled: Whether it waits for a worker; whoever asks how the service is must hear it when all are busy.
+            query: Schema of what the query may ask for; a value that breaks it, or that it does not know, is refused.
+            body: Schema of the body, or its media type where it is no JSON; its method reads it. For the description.
+            answers: What it answers, one for each media type. For the description.
+            command: Name of the command that it is; body and answer are described by the command's handler.
         """
         super().__init__(method, url)
         self.roles = None if roles is None else frozenset(roles)
         self.limit = limit
         self.personal = personal
         self.pooled = pooled
+        self.query = query
+        self.body = body
+        self.answers = tuple(answers)
+        self.command = command
 
     def get_url_rule(self) -> Rule:
         """The route for werkzeug."""
@@ -145,11 +176,14 @@ class Route(HttpRequestHandler):
         if self.method != "GET" and floor.is_behind():
             raise problems.away()
         body = self._body(request)
+        # Paths are kept as ids, reasons in the log of readings, and addresses by whatever stands between.
+        asked = request.args.to_dict()
+        _refuse_identity_code({"path": dict(path), "query": asked})
         checked = Request(
             method=self.method,
             route=self.url,
             path=dict(path),
-            query=request.args.to_dict(),
+            query=self._asked(asked),
             headers=dict(request.headers),
             body=body,
             person=bearer.person if bearer else "",
@@ -158,10 +192,18 @@ class Route(HttpRequestHandler):
             key=self._key(request),
             at=floor.home.clock.now(),
         )
-        _refuse_identity_code(checked)
         if self.personal:
-            _log_reading(floor, checked)
+            _log_reading(floor, checked, asked.get("why", ""))
         return _response(self._in_worker(checked) if self.pooled else self._at_once(checked), self.url)
+
+    def _asked(self, values: Mapping[str, str]) -> Any:
+        if self.query is None:
+            return values
+        schema = schema_of(self.query)
+        try:
+            return schema.load(_split(schema, values, but={"why"} if self.personal else set()))
+        except ValidationError as error:
+            raise problems.of_fields(error.normalized_messages(), "query") from None
 
     def _bearer(self, floor: Floor, request: WerkzeugRequest) -> Any:
         if self.roles is None:
@@ -237,14 +279,30 @@ class Route(HttpRequestHandler):
         raise error
 
 
-def get(url: str, *, roles: Iterable[str] | None = (), personal: bool = False, pooled: bool = True) -> Any:
+def get(  # noqa: PLR0913 - each but the address has a default, and each is a field of the route
+    url: str,
+    *,
+    roles: Iterable[str] | None = (),
+    personal: bool = False,
+    pooled: bool = True,
+    query: type[Schema] | None = None,
+    answers: Sequence[Answer] = (),
+) -> Any:
     """A GET route; see `Route`."""
-    return Route.decorator("GET", url, roles=roles, personal=personal, pooled=pooled)
+    return Route.decorator("GET", url, roles=roles, personal=personal, pooled=pooled, query=query, answers=answers)
 
 
-def post(url: str, *, roles: Iterable[str] = (), limit: int = BODY_BYTES) -> Any:
+def post(  # noqa: PLR0913 - the same
+    url: str,
+    *,
+    roles: Iterable[str] = (),
+    limit: int = BODY_BYTES,
+    query: type[Schema] | None = None,
+    body: type[Schema] | str | None = None,
+    answers: Sequence[Answer] = (),
+) -> Any:
     """A POST route whose method reads the body itself; see `Route`."""
-    return Route.decorator("POST", url, roles=roles, limit=limit)
+    return Route.decorator("POST", url, roles=roles, limit=limit, query=query, body=body, answers=answers)
 
 
 def command(method: str, url: str, *, name: str, roles: Iterable[str]) -> Any:
@@ -257,7 +315,7 @@ def command(method: str, url: str, *, name: str, roles: Iterable[str]) -> Any:
 
     run.__name__ = name.replace("-", "_")
     run.__doc__ = f"The command {name}."
-    return Route.decorator(method, url, roles=roles)(run)
+    return Route.decorator(method, url, roles=roles, command=name)(run)
 
 
 def answer(floor: Floor, name: str, outcome: Any) -> Any:
@@ -273,9 +331,7 @@ def answer(floor: Floor, name: str, outcome: Any) -> Any:
     view = handler.aggregate.view if handler else None
     shown = floor.show(view, outcome.state) if view and outcome.state is not None else {}
     body = {"id": outcome.aggregate_id, "version": outcome.version, **shown}
-    return Response(
-        strictjson.dumps(body), HTTPStatus.CREATED if outcome.created else HTTPStatus.OK, content_type=_JSON
-    )
+    return Response(strictjson.dumps(body), HTTPStatus.CREATED if outcome.created else HTTPStatus.OK, content_type=JSON)
 
 
 def read_json(request: Request) -> Any:
@@ -286,8 +342,8 @@ def read_json(request: Request) -> Any:
     """
     if not request.body:
         return {}
-    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _JSON:
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", f"Send the body as Content-Type: {_JSON}.")
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", f"Send the body as Content-Type: {JSON}.")
     try:
         data = strictjson.loads(request.body)
     except strictjson.NotStrict as error:
@@ -332,17 +388,21 @@ def _is_away(error: Exception) -> bool:
     return isinstance(error, StoreAway | ConnectionFailure) or (isinstance(error, PyMongoError) and error.timeout)
 
 
-def _refuse_identity_code(request: Request) -> None:
-    # Paths are kept as ids, reasons in the log of readings, and addresses by whatever stands between.
-    where = find_identity_code({"path": request.path, "query": request.query})
+def _refuse_identity_code(address: Mapping[str, Mapping[str, str]]) -> None:
+    where = find_identity_code(address)
     if where is not None:
         errors = [{"field": where, "rule": "holds a personal identity code, which is never kept"}]
         detail = "A personal identity code stands in the address; remove it."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "identity-code", detail, errors=errors)
 
 
-def _log_reading(floor: Floor, request: Request) -> None:
-    why = request.query.get("why", "")
+def _split(schema: Schema, values: Mapping[str, str], *, but: Collection[str]) -> dict[str, Any]:
+    """A query as its schema takes it: several values of a list stand in one, with commas between them."""
+    lists = {field.data_key or name for name, field in schema.fields.items() if isinstance(field, List)}
+    return {name: value.split(",") if name in lists else value for name, value in values.items() if name not in but}
+
+
+def _log_reading(floor: Floor, request: Request, why: str) -> None:
     if not 0 < len(why) <= WHY_CHARACTERS:
         detail = f"This shows personal data: say why you read it, as ?why= with 1 to {WHY_CHARACTERS} characters."
         raise Problem(HTTPStatus.BAD_REQUEST, "why", detail)
@@ -353,8 +413,8 @@ def _response(result: Any, route: str) -> Response:
     if isinstance(result, Response):
         return result
     if isinstance(result, Stream):
-        return Response(_told(result, route), content_type=_NDJSON)
-    return Response(strictjson.dumps(result), content_type=_JSON)
+        return Response(_told(result, route), content_type=NDJSON)
+    return Response(strictjson.dumps(result), content_type=JSON)
 
 
 def _told(stream: Stream, route: str) -> Iterator[bytes]:

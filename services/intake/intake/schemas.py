@@ -293,3 +293,86 @@ class ClientView(ClientSummary):
     consent = fields.Nested(ConsentShown)
     non_disclosure = fields.Boolean(data_key="nonDisclosure")
     disclosed = fields.List(fields.String())
+
+
+class SummaryShown(ClientSummary):
+    """A client without the person, under the id and the short reference."""
+
+    id = fields.String(required=True)
+    reference = fields.String(required=True)
+
+
+class ClientShown(ClientView):
+    """A client with the person, under the id and the short reference."""
+
+    id = fields.String(required=True)
+    reference = fields.String(required=True)
+
+
+class ProposalShown(Schema):
+    """A proposed skill, with the client's own words that led to it."""
+
+    skill = fields.String(required=True)
+    labels = fields.Dict(required=True)
+    score = fields.Float()
+    through = fields.String()
+    words = fields.List(fields.String(), required=True)
+
+
+class ReadingShown(Schema):
+    """Who read the person's data, when and why."""
+
+    at = fields.AwareDateTime(required=True)
+    person = fields.String(required=True)
+    organisation = fields.String(required=True)
+    why = fields.String(required=True)
+    route = fields.String(required=True)
+    subject = fields.String(required=True)
+
+
+class RefusedRow(Schema):
+    """A cell that breaks a rule."""
+
+    row = fields.Integer(required=True)
+    column = fields.String(required=True)
+    rule = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class ImportedRow(Schema):
+    """A row that became a client."""
+
+    row = fields.Integer(required=True)
+    client = fields.String(required=True)
+    reference = fields.String(required=True)
+    outcome = fields.String(required=True)
+
+
+class ImportShown(Schema):
+    """What became of a sheet."""
+
+    rows = fields.Integer(required=True)
+    accepted = fields.Integer(required=True)
+    refused = fields.List(fields.Nested(RefusedRow), required=True)
+    clients = fields.List(fields.Nested(ImportedRow), required=True)
+
+
+class Query(Schema):
+    """A query: what is misspelt in it is told, not dropped."""
+
+    class Meta:
+        """Unknown names are errors."""
+
+        unknown = RAISE
+
+
+class TemplateQuery(Query):
+    """Query of ``GET /v1/imports/template``."""
+
+    language = fields.String(load_default="fi", validate=validate.OneOf(LANGUAGES))
+
+
+class ClientsQuery(Query):
+    """Query of ``GET /v1/clients``."""
+
+    coach = fields.String(validate=validate.Length(min=1, max=64))

@@ -9,11 +9,23 @@ from werkzeug.wrappers import Response
 
 from chassis.incoming import Settled
 from chassis.service import Service
-from chassis.web import Request, Stream, answer, command, get, post
+from chassis.web import NDJSON, Answer, Request, Stream, answer, command, get, post
 from intake import handlers, store
 from intake.adapters import columns, files, sheet
 from intake.domain import Client, ClientUnknown, NotASheet, Reads
-from intake.schemas import ClientSummary, ClientView
+from intake.schemas import (
+    ClientShown,
+    ClientsQuery,
+    ClientSummary,
+    ClientView,
+    ImportShown,
+    ProposalShown,
+    ReadingShown,
+    SummaryShown,
+    TemplateQuery,
+)
+
+SHEETS = [Answer(media=sheet.XLSX), Answer(media=sheet.CSV)]
 
 
 class Intake(Service):
@@ -31,7 +43,13 @@ class Intake(Service):
     answer_proposals = command("POST", "/v1/clients/{id}/answers", name="answer", roles={"coach"})
     consent = command("POST", "/v1/clients/{id}/consent", name="change-consent", roles={"coach"})
 
-    @post("/v1/imports", roles={"coach"}, limit=files.MAX_BYTES)
+    @post(
+        "/v1/imports",
+        roles={"coach"},
+        limit=files.MAX_BYTES,
+        body=sheet.XLSX,
+        answers=[Answer(schema=ImportShown), *SHEETS],
+    )
     def import_clients(self, request: Request) -> Any:
         """A coach's spreadsheet: every good row becomes a client, and the sheet comes back with reference or error."""
         try:
@@ -48,24 +66,34 @@ class Intake(Service):
             return report.json()
         return Response(report.sheet(), content_type=found.content_type)
 
-    @get("/v1/imports/template", roles={"coach"})
+    @get("/v1/imports/template", roles={"coach"}, query=TemplateQuery, answers=[Answer(media=sheet.XLSX)])
     def show_template(self, request: Request) -> Response:
         """An empty sheet with the headings in a language (``?language=``)."""
-        headings = columns.template(request.query.get("language", ""))
+        headings = columns.template(request.query["language"])
         return Response(files.write_xlsx([headings]), content_type=sheet.XLSX)
 
-    @get("/v1/clients", roles={"coach"})
+    @get(
+        "/v1/clients",
+        roles={"coach"},
+        query=ClientsQuery,
+        answers=[Answer(schema=SummaryShown, many=True, media=NDJSON)],
+    )
     def list_clients(self, request: Request) -> Stream:
         """All clients without the persons, or a coach's (``?coach=``), one a line."""
         return Stream(self._summary(client) for client in self.store.ids(request.query.get("coach")))
 
-    @get("/v1/clients/{id}", roles={"coach"}, personal=True)
+    @get("/v1/clients/{id}", roles={"coach"}, personal=True, answers=[Answer(schema=ClientShown)])
     def show(self, request: Request) -> Mapping[str, Any]:
         """One client with the person."""
         client = request.path["id"]
         return {**self._summary(client), **ClientView().dump(self._client(client))}
 
-    @get("/v1/clients/{id}/proposals", roles={"coach"}, personal=True)
+    @get(
+        "/v1/clients/{id}/proposals",
+        roles={"coach"},
+        personal=True,
+        answers=[Answer(schema=ProposalShown, many=True)],
+    )
     def show_proposals(self, request: Request) -> list[Mapping[str, Any]]:
         """Proposed skills, each with the client's own words that led to it."""
         client = self._client(request.path["id"])
@@ -81,7 +109,7 @@ class Intake(Service):
             for proposal in client.proposals
         ]
 
-    @get("/v1/clients/{id}/reads", roles={"coach"})
+    @get("/v1/clients/{id}/reads", roles={"coach"}, answers=[Answer(schema=ReadingShown, many=True)])
     def show_readings(self, request: Request) -> Sequence[Mapping[str, Any]]:
         """Who has read the person's data, when and why; the client may see this list."""
         return self.floor.readings(request.path["id"])

@@ -125,3 +125,21 @@ class NotificationView(Schema):
     client = fields.String()
     referral = fields.String()
     letters = fields.List(fields.Nested(LetterView))
+
+
+class NotificationShown(NotificationView):
+    """A notification under its id."""
+
+    id = fields.String(required=True)
+
+
+class NotificationsQuery(Schema):
+    """Query of ``GET /v1/notifications``."""
+
+    class Meta:
+        """A misspelt filter would mean everything."""
+
+        unknown = RAISE
+
+    client = fields.String(validate=validate.Length(min=1, max=200))
+    referral = fields.String(validate=validate.Length(min=1, max=200))

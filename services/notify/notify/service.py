@@ -10,11 +10,11 @@ from typing import Any
 from chassis.projection import projection
 from chassis.service import Service
 from chassis.settings import setting
-from chassis.web import Request, command, get
+from chassis.web import Answer, Request, command, get
 from notify import handlers, store
 from notify.adapters.smtp import Mailer
 from notify.domain import Reads, entry
-from notify.schemas import NotificationView, PersonView
+from notify.schemas import NotificationShown, NotificationsQuery, NotificationView, PersonView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +53,20 @@ class Notify(Service):
 
     keep_person = command("PUT", "/v1/staff/{id}", name="keep-person", roles={"operator"})
 
-    @get("/v1/staff", roles={"operator"})
+    @get("/v1/staff", roles={"operator"}, answers=[Answer(schema=PersonView, many=True)])
     def list_staff(self, _request: Request) -> list[Mapping[str, Any]]:
         """Everybody in the directory."""
         people = (self.state("person", staff) for staff in sorted(self.directory.view()))
         return [PersonView().dump(person) for person in people if person]
 
-    @get("/v1/notifications", roles={"coach", "counsellor", "operator"})
+    @get(
+        "/v1/notifications",
+        roles={"coach", "counsellor", "operator"},
+        query=NotificationsQuery,
+        answers=[Answer(schema=NotificationShown, many=True)],
+    )
     def list_notifications(self, request: Request) -> list[Mapping[str, Any]]:
         """Letters about a client (``?client=``) or a referral (``?referral=``)."""
-        filters = {name: request.query[name] for name in ("client", "referral") if name in request.query}
-        return [{"id": found["id"], **NotificationView().dump(found)} for found in self.store.notifications(filters)]
+        return [
+            {"id": found["id"], **NotificationView().dump(found)} for found in self.store.notifications(request.query)
+        ]

@@ -376,3 +376,15 @@ class QuestionView(Schema):
     starts = fields.Date()
     answer = fields.Enum(Capacity, by_value=True)
     date = fields.Date()
+
+
+class ReferralShown(ReferralView):
+    """A referral with its history."""
+
+    history = fields.List(fields.Dict(), required=True)
+
+
+class JourneyShown(JourneyView):
+    """A client's journey with all referrals."""
+
+    referrals = fields.List(fields.Nested(ReferralView), required=True)

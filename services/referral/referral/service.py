@@ -7,10 +7,18 @@ from typing import Any
 
 from chassis.projection import projection
 from chassis.service import Service
-from chassis.web import Request, command, get
+from chassis.web import Answer, Request, command, get
 from referral import handlers, store
 from referral.domain import Made, QuestionUnknown, Reads, Referral, ReferralUnknown
-from referral.schemas import ContactView, Filters, JourneyView, QuestionView, ReferralView
+from referral.schemas import (
+    ContactView,
+    Filters,
+    JourneyShown,
+    JourneyView,
+    QuestionView,
+    ReferralShown,
+    ReferralView,
+)
 
 AT = "/v1/referrals/{sender}/{id}"
 
@@ -44,18 +52,23 @@ class Referrals(Service):
     ask_capacity = command("POST", "/v1/capacity", name="ask-capacity", roles={"coach"})
     answer_capacity = command("POST", "/v1/capacity/{asker}/{id}/answer", name="answer-capacity", roles={"counsellor"})
 
-    @get("/v1/referrals", roles={"coach", "counsellor"})
+    @get(
+        "/v1/referrals",
+        roles={"coach", "counsellor"},
+        query=Filters,
+        answers=[Answer(schema=ReferralView, many=True)],
+    )
     def list_referrals(self, request: Request) -> list[Mapping[str, Any]]:
         """Referrals, of a client (``?client=``) or in a state (``?status=``)."""
-        return [self._shown(key) for key in self.store.keys(Filters().load(request.query))]
+        return [self._shown(key) for key in self.store.keys(request.query)]
 
-    @get(AT, roles={"coach", "counsellor"})
+    @get(AT, roles={"coach", "counsellor"}, answers=[Answer(schema=ReferralShown)])
     def show(self, request: Request) -> Mapping[str, Any]:
         """One referral with its history."""
         key = f"{request.path['sender']}/{request.path['id']}"
         return {**self._shown(key), "history": self.history("referral", key)}
 
-    @get(f"{AT}/contact", roles={"counsellor"}, personal=True)
+    @get(f"{AT}/contact", roles={"counsellor"}, personal=True, answers=[Answer(schema=ContactView)])
     def show_contact(self, request: Request) -> Mapping[str, Any]:
         """The person behind an accepted referral."""
         referral = self._referral(f"{request.path['sender']}/{request.path['id']}")
@@ -64,7 +77,7 @@ class Referrals(Service):
         shown: Mapping[str, Any] = ContactView().dump(referral.contact)
         return shown
 
-    @get("/v1/journeys/{client}", roles={"coach"})
+    @get("/v1/journeys/{client}", roles={"coach"}, answers=[Answer(schema=JourneyShown)])
     def show_journey(self, request: Request) -> Mapping[str, Any]:
         """A client's plan in short, what was suggested, and all referrals."""
         client = request.path["client"]
@@ -74,7 +87,7 @@ class Referrals(Service):
         made = [self._shown(key) for key in self.store.keys({"client": client})]
         return {**JourneyView().dump(journey), "referrals": made}
 
-    @get("/v1/capacity/{asker}/{id}", roles={"coach", "counsellor"})
+    @get("/v1/capacity/{asker}/{id}", roles={"coach", "counsellor"}, answers=[Answer(schema=QuestionView)])
     def show_capacity(self, request: Request) -> Mapping[str, Any]:
         """A question about capacity, and its answer."""
         question = self.state("capacity", f"{request.path['asker']}/{request.path['id']}")
