@@ -41,6 +41,11 @@ class Links:
     reconnect_seconds: int = RECONNECT_SECONDS
 
     @property
+    def address(self) -> str:
+        """The hub's address with the organisation's user."""
+        return amqps(self.user, self.password, self.host, self.port)
+
+    @property
     def uri(self) -> str:
         """The hub's address with everything that is checked about it (https://www.rabbitmq.com/docs/uri-query-parameters)."""
         options = {
@@ -50,7 +55,7 @@ class Links:
             "heartbeat": 20,
             "connection_timeout": 10_000,
         }
-        return f"{amqps(self.user, self.password, self.host, self.port)}?{urlencode(options)}"
+        return f"{self.address}?{urlencode(options)}"
 
     def parameters(self) -> list[dict[str, Any]]:
         """RabbitMQ's runtime parameters: the upstream and the shovel."""

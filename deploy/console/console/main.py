@@ -117,6 +117,43 @@ def status(folder: FolderOption = DEFAULT_FOLDER) -> None:
 
 
 @app.command()
+def doctor(
+    organisation: Annotated[
+        str | None,
+        typer.Option("--organisation", "-o", help="Whose part of the network that `up` started; else by environment."),
+    ] = None,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Remove bindings that shut the link down, and restart links.")
+    ] = False,
+    as_json: JsonOption = False,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Say what works between an organisation and the network, what does not, and the next step."""
+    with _told():
+        from dataclasses import asdict
+
+        from chassis import settings
+        from console.doctor.findings import Facts
+        from console.doctor.visit import mend as mend_links
+        from console.doctor.visit import visit
+
+        environment = os.environ if organisation is None else _reach(folder).facts(organisation)
+        facts = settings.read({"doctor": Facts}, environment)["doctor"]
+        for done in mend_links(facts) if mend else ():
+            err.print(done)
+        findings = list(visit(facts))
+        if as_json:
+            _write_json([asdict(finding) for finding in findings])
+        for finding in () if as_json else findings:
+            mark = "[green]✓[/]" if finding.well else "[red]✗[/]"
+            out.print(f"{mark} [bold]{finding.what}[/]: {finding.text}", highlight=False)
+            if not finding.well:
+                out.print(f"    next: {finding.next_step}", highlight=False)
+        if not all(finding.well for finding in findings):
+            raise typer.Exit(FAILED)
+
+
+@app.command()
 def demo(
     data: Annotated[
         str | None, typer.Option("--data", help="Folder of real data: the full vocabulary and all its offerings.")

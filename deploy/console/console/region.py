@@ -177,6 +177,21 @@ class Region:
         mail = {"VIISIKKO_SMTP_URI": self.mail.uri, "VIISIKKO_MAIL_FROM": SENDER}
         return common | (mail if service == "notify" else {})
 
+    def _facts(self, organisation: str) -> dict[str, str]:
+        """What `viisikko doctor` must know about an organisation, as its variables."""
+        site = self.sites.of(organisation)
+        facts = {
+            "VIISIKKO_ORGANISATION": organisation,
+            "VIISIKKO_NETWORK": str(self._file),
+            "VIISIKKO_HUB_URI": self.sites.links(organisation).address,
+            "VIISIKKO_TLS_CA": self.sites.links(organisation).authority,
+        }
+        if self.network.organisations[organisation].runs:
+            facts |= {"VIISIKKO_MONGO_URI": site.store.uri, "VIISIKKO_SMTP_URI": self.mail.uri}
+        if organisation in self.sites.parts:
+            facts["VIISIKKO_MANAGEMENT_URI"] = site.broker.operator_uri
+        return facts
+
     def _amqp_file(self, organisation: str) -> Path:
         file = self.folder.of(organisation).absolute() / "amqp-uri"
         write_private(file, self.amqp(organisation))
@@ -204,7 +219,7 @@ class Region:
             "services": {f"{r.organisation}.{r.service}": r.url for r in self.services},
             "amqp": {code: self.amqp(code) for code in self.network.organisations},
             "mail": str(self.mail.folder / "maildir"),
-            "doctor": {},
+            "doctor": {code: self._facts(code) for code in self.network.organisations},
         }
         write_private(self.folder.state, json.dumps(state, indent=1))
 

@@ -92,6 +92,11 @@ class RabbitNode:
         """Base address of the management API."""
         return f"http://127.0.0.1:{self._ports.management}"
 
+    @property
+    def operator_uri(self) -> str:
+        """The management API's address with the operator's user."""
+        return f"http://{OPERATOR}:{quote(self.password, safe='')}@127.0.0.1:{self._ports.management}"
+
     def uri(self, user: str = OPERATOR, password: str | None = None, vhost: str = "/") -> str:
         """AMQP address for a user; by default the operator's."""
         secret = quote(self.password if password is None else password, safe="")
