@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,7 +61,7 @@ class Folder:
         file = self.of(organisation) / "credentials.json"
         if not file.exists():
             self.of(organisation).mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_private(file, json.dumps(self._new_credentials(organisation), indent=1))
+            self._write_credentials(organisation, self._new_credentials(organisation))
         found: dict[str, Any] = json.loads(file.read_text("utf-8"))
         return found
 
@@ -78,6 +78,16 @@ class Folder:
             passwords[code] = self.credentials(code)["password"]
         return passwords
 
+    def keep_password(self, organisation: str, password: str) -> None:
+        """Replace an organisation's password on the hub in its credentials."""
+        self._write_credentials(organisation, self.credentials(organisation) | {"password": password})
+
+    def renew_tokens(self, organisation: str, until: datetime) -> None:
+        """Make new tokens for an organisation; the old ones end at `until`."""
+        known = self.credentials(organisation)
+        minted = self._mint(organisation, old=known["tokens"].values(), until=until)
+        self._write_credentials(organisation, known | {"tokens": minted})
+
     def local_password(self, organisation: str) -> str:
         """The password of the services' user on an organisation's own broker, which the hub never learns."""
         file = self.of(organisation) / "broker-password"
@@ -91,10 +101,16 @@ class Folder:
             shutil.rmtree(self.path)
 
     def _new_credentials(self, organisation: str) -> dict[str, Any]:
+        return {"password": secrets.token_urlsafe(24), "tokens": self._mint(organisation)}
+
+    def _write_credentials(self, organisation: str, credentials: Mapping[str, Any]) -> None:
+        write_private(self.of(organisation) / "credentials.json", json.dumps(credentials, indent=1))
+
+    def _mint(self, organisation: str, *, old: Iterable[str] = (), until: datetime | None = None) -> dict[str, str]:
         expires = datetime.now(UTC) + timedelta(days=TOKEN_DAYS)
         bearers = [
             Bearer(organisation=organisation, person=f"{organisation}-{name}", roles=frozenset(roles), expires=expires)
             for name, roles in ROLES.items()
         ]
-        minted: Sequence[str] = tokens.mint(self.of(organisation) / "tokens.json", bearers)
-        return {"password": secrets.token_urlsafe(24), "tokens": dict(zip(ROLES, minted, strict=True))}
+        file = self.of(organisation) / "tokens.json"
+        return dict(zip(ROLES, tokens.renew(file, old, bearers, until or expires), strict=True))

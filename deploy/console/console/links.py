@@ -6,7 +6,7 @@ rights pin what it may read and in whose name it may write (architecture.md, How
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -56,6 +56,10 @@ class Links:
             "connection_timeout": 10_000,
         }
         return f"{self.address}?{urlencode(options)}"
+
+    def without_password(self) -> dict[str, Any]:
+        """All that it needs but user and password."""
+        return {name: value for name, value in asdict(self).items() if name not in {"user", "password"}}
 
     def parameters(self) -> list[dict[str, Any]]:
         """RabbitMQ's runtime parameters: the upstream and the shovel."""

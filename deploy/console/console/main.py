@@ -117,6 +117,36 @@ def status(folder: FolderOption = DEFAULT_FOLDER) -> None:
 
 
 @app.command()
+def rotate(
+    code: Annotated[str, typer.Argument(help="Code of the organisation.")],
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Only make the next keys known; a later rotate uses them.")
+    ] = False,
+    network: NetworkOption = DEFAULT_NETWORK,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Give an organisation new keys, tokens and passwords while everything runs.
+
+    Where others hold the public keys in files of their own, begin with `--prepare`, send them the organisation's key
+    set, and rotate when they have it.
+    """
+    with _told():
+        from chassis import network as networks
+        from console.folder import Folder
+        from console.rotate import Rotation
+
+        rotation = Rotation(Folder(folder), networks.read(network).network, code)
+        if prepare:
+            out.print(f"Held and known, and not used yet: {', '.join(rotation.prepare())}")
+            out.print(f"Next: send {folder / 'keys' / code}.json to everybody; then [bold]viisikko rotate {code}[/].")
+            return
+        out.print(f"Used from now on: {', '.join(rotation.keys())}")
+        rotation.passwords()
+        out.print("Passwords are new; connections that are open stay, and new ones take the new password.")
+        out.print(f"HTTP tokens are new; the old ones end at {rotation.tokens():%Y-%m-%d %H:%M} UTC.")
+
+
+@app.command()
 def doctor(
     organisation: Annotated[
         str | None,

@@ -18,7 +18,7 @@ from chassis.decision import Network, Organisation
 from chassis.private import write_private
 from console import interrupts
 from console.folder import Folder
-from console.nodes.broker import RabbitNode
+from console.nodes.broker import OPERATOR, RabbitNode
 from console.nodes.mail import MailSink
 from console.nodes.ports import free_port
 from console.nodes.processes import Nodes, NotReady, Process
@@ -217,11 +217,17 @@ class Region:
             "management": self.broker.management,
             "processes": self.processes(),
             "services": {f"{r.organisation}.{r.service}": r.url for r in self.services},
+            "brokers": {site.code: _operator(site.broker) for site in self.sites.all()},
+            "links": {code: self.sites.links(code).without_password() for code in self.sites.parts},
             "amqp": {code: self.amqp(code) for code in self.network.organisations},
             "mail": str(self.mail.folder / "maildir"),
             "doctor": {code: self._facts(code) for code in self.network.organisations},
         }
         write_private(self.folder.state, json.dumps(state, indent=1))
+
+
+def _operator(broker: RabbitNode) -> dict[str, str]:
+    return {"url": broker.management, "user": OPERATOR, "password": broker.password}
 
 
 def _inherited() -> dict[str, str]:

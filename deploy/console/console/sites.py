@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +75,13 @@ class Sites:
         self._folder = folder
         self._road = road
         self._reads = reads
-        self._passwords = folder.make(network)
+        folder.make(network)
         self._authority = Authority(folder.authority)
         self.network = network
         self.hub = self._site(network.hub, folder.path, HUB_PLUGINS)
         self.parts = {code: self._part(code) for code, o in network.organisations.items() if o.joins == "own"}
         for site in self.all():
-            site.broker.load(self.definitions(site.code))
+            site.broker.load(partial(self.definitions, site.code))
 
     def all(self) -> Sequence[Site]:
         """Every site, the hub's first."""
@@ -89,7 +90,8 @@ class Sites:
     def definitions(self, code: str) -> dict[str, Any]:
         """What a site's broker holds."""
         if code == self.network.hub:
-            return definitions.build(self.network, self._reads, passwords=self._passwords)
+            passwords = {organisation: self._password(organisation) for organisation in self.network.organisations}
+            return definitions.build(self.network, self._reads, passwords=passwords)
         password = self._folder.local_password(code)
         return definitions.build_part(self.network, self._reads, code, password=password, links=self.links(code))
 
@@ -101,19 +103,23 @@ class Sites:
         """The address of an organisation's broker, with its user there."""
         if organisation in self.parts:
             return self.parts[organisation].broker.uri(organisation, self._folder.local_password(organisation))
-        return self.hub.broker.uri(organisation, self._passwords[organisation])
+        return self.hub.broker.uri(organisation, self._password(organisation))
 
     def links(self, organisation: str) -> Links:
         """How an organisation reaches the hub from elsewhere."""
         host, port = self.hub.broker.tls_address()
         return Links(
             user=organisation,
-            password=self._passwords[organisation],
+            password=self._password(organisation),
             host=host,
             port=self._road(organisation, port),
             authority=str(self._authority.certificate.absolute()),
             reconnect_seconds=RECONNECT_SECONDS,
         )
+
+    def _password(self, organisation: str) -> str:
+        # Read each time, since a rotation changes it while the network runs.
+        return str(self._folder.credentials(organisation)["password"])
 
     def _part(self, code: str) -> Site:
         return self._site(code, self._folder.path / "parts" / code, PART_PLUGINS)

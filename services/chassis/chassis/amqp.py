@@ -13,12 +13,14 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 
 from chassis.logs import log
+from chassis.settings import broker_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from chassis.home import Home
+    from chassis.settings import Settings
 
 CONNECT_SECONDS = 10
 RETRY_SECONDS = 1.0
@@ -46,11 +48,12 @@ def connect(home: Home, part: str, *, blocked: Callable[[bool], None] = lambda _
         OSError: The broker cannot be reached.
         AMQPError: It refuses the connection.
     """
+    uri = address(home.settings)
     connection = Connection(
-        home.settings.amqp,
+        uri,
         heartbeat=home.settings.heartbeat_seconds,
         connect_timeout=CONNECT_SECONDS,
-        ssl=tls(home.settings.amqp, home.settings.tls_authority),
+        ssl=tls(uri, home.settings.tls_authority),
         transport_options={
             "client_properties": {"connection_name": f"{home.organisation}.{home.service}.{part}"},
             "frame_handler": lenient_frames,
@@ -60,6 +63,20 @@ def connect(home: Home, part: str, *, blocked: Callable[[bool], None] = lambda _
     )
     connection.connect()
     return connection
+
+
+def address(settings: Settings) -> str:
+    """The broker's address as its file has it now, since a password may be changed while the service runs.
+
+    Where it was given without a file, or the file is broken, it is what it was at the start.
+    """
+    if settings.amqp_file is None:
+        return settings.amqp
+    try:
+        return broker_uri(settings.amqp_file.read_text("utf-8").strip())
+    except (OSError, ValueError) as error:
+        log.error("broker.address", file=settings.amqp_file.name, error=error)
+        return settings.amqp
 
 
 def tls(uri: str, authority: Path | None) -> dict[str, Any] | bool:

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class RabbitNode:
         self.folder = folder.absolute()
         self._name = name
         self._plugins = plugins
-        self._definitions = definitions or {}
+        self._definitions: Callable[[], Mapping[str, Any]] = lambda: definitions or {}
         self._statistics_seconds = statistics_seconds
         self._tls = tls
         self._ports = _Ports(*(free_port() for _ in range(5)))
@@ -112,8 +112,8 @@ class RabbitNode:
             raise NotReady("the broker serves no TLS: give it a certificate")
         return "localhost", self._ports.tls
 
-    def load(self, definitions: Mapping[str, Any]) -> None:
-        """Replace the definitions that are loaded at every start, from the next one on."""
+    def load(self, definitions: Callable[[], Mapping[str, Any]]) -> None:
+        """Replace the definitions that are loaded at every start, from the next one on; each start asks for them."""
         self._definitions = definitions
 
     def client(self) -> httpx.Client:
@@ -268,7 +268,7 @@ class RabbitNode:
             "tags": ["administrator"],
         }
         everything = {"user": OPERATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
-        own = {name: list(values) for name, values in self._definitions.items()}
+        own = {name: list(values) for name, values in self._definitions().items()}
         own["users"] = [operator, *own.get("users", [])]
         own["permissions"] = [everything, *own.get("permissions", [])]
         own["vhosts"] = [{"name": "/"}, *(v for v in own.get("vhosts", []) if v["name"] != "/")]
