@@ -33,7 +33,7 @@ def made(package: Path, tmp_path: Path) -> Path:
 
 
 def test_a_package_holds_what_a_new_organisation_needs_and_nothing_that_others_may_read(package: Path) -> None:
-    assert {path.name for path in package.iterdir()} == {"hub-uri", "ca.pem", "network.toml", "keys"}
+    assert {path.name for path in package.iterdir()} == {"hub-uri", "ca.pem", "network.toml", "keys", "compose.yml"}
     assert stat.S_IMODE(package.stat().st_mode) == 0o700
     assert stat.S_IMODE((package / "hub-uri").stat().st_mode) == 0o600
     assert "PRIVATE" not in (package / "ca.pem").read_text()
@@ -57,7 +57,7 @@ def test_the_words_to_an_own_part_name_what_to_open_and_the_next_commands(parts:
     words = "\n".join(pack("sedu", FILE, parts.region.folder.path, "hub.example", tmp_path / "package"))
 
     assert "outwards to hub.example, TCP 5671" in words
-    assert "deploy/compose/sedu.yml" in words
+    assert "package/compose.yml up --build -d" in words
     password = json.loads((parts.region.folder.of("sedu") / "credentials.json").read_text())["password"]
     assert password not in words
 

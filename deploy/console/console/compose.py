@@ -14,11 +14,12 @@ _HEAD = Template("""\
 # Generated from deploy/network.toml by `viisikko contract build`; do not edit.
 # $name runs its own part: a broker, a store and services of its own, and two outbound connections to the hub.
 #
-#   VIISIKKO_PACKAGE=/srv/package VIISIKKO_SMTP_URI=smtp://mail.example:25 \\
-#     docker compose -f deploy/compose/$code.yml up --build -d
+#   export VIISIKKO_PACKAGE=/srv/package VIISIKKO_SMTP_URI=smtp://mail.example:25
+#   docker compose -f deploy/compose/$code.yml up --build -d
 #   docker compose -f deploy/compose/$code.yml run --rm doctor
 #
 # VIISIKKO_PACKAGE is the folder that `viisikko join $code` wrote at the hub, readable by the containers' user (10001).
+# A copy of this file stands there too, for a clone that has none: add --project-directory deploy/compose.
 # Only TCP 5671 to the hub must be open, outwards.
 name: viisikko-$code
 

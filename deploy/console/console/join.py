@@ -10,8 +10,11 @@ from chassis import network as networks
 from chassis.decision import ALL, Network, Organisation
 from chassis.private import write_private
 from chassis.topology import EVENTS, mailbox
+from console import compose
 from console.folder import Folder
 from console.links import TLS_PORT, amqps
+
+COMPOSE = "compose.yml"
 
 
 class NotListed(ValueError):  # noqa: N818 - errors name the fact
@@ -48,6 +51,8 @@ def pack(code: str, file: Path, folder: Path, host: str | None, to: Path) -> lis
     shutil.copyfile(kept.authority / "ca.pem", to / "ca.pem")
     shutil.copyfile(file, to / "network.toml")
     shutil.copytree(kept.keys, to / "keys", dirs_exist_ok=True)
+    if network.organisations[code].joins == "own":
+        (to / COMPOSE).write_text(compose.own_part(network.organisations[code]), "utf-8")
     return [*_contents(code, to, name, port), *_next(network, network.organisations[code], to)]
 
 
@@ -82,12 +87,13 @@ def _next(network: Network, organisation: Organisation, to: Path) -> list[str]:
     )
     allowed = ", ".join((*sorted(network.destinations(code) - {code}), ALL))
     if organisation.joins == "own":
+        command = f"docker compose --project-directory deploy/compose -f {to.absolute() / COMPOSE}"
         return [
             f"Next, at {code}, in a clone of this repository, with its mail server:",
             f"  sudo chown -R 10001 {to}    # the user of the containers, and nobody else, may read it",
-            f"  export VIISIKKO_PACKAGE={to} VIISIKKO_SMTP_URI=smtp://mail.example:25",
-            f"  docker compose -f deploy/compose/{code}.yml up --build -d",
-            f"  docker compose -f deploy/compose/{code}.yml run --rm doctor",
+            f"  export VIISIKKO_PACKAGE={to.absolute()} VIISIKKO_SMTP_URI=smtp://mail.example:25",
+            f"  sudo -E {command} up --build -d",
+            f"  sudo -E {command} run --rm doctor",
         ]
     box = f"; what is addressed to it waits in {mailbox(code)}" if organisation.joins == "guest" else ""
     return [

@@ -21,7 +21,7 @@ Definitions = Mapping[str, Any]
 _GENERATED_QUEUE = re.compile(
     r"([a-z]+\.(mailbox|[a-z]+(\.dead|\.wait\.[0-9]+)?)|network\.outbound|federation: network\.events -> .*)\Z"
 )
-_GENERATED_EXCHANGE = re.compile(r"([a-z]+\.own|network\.incoming)\Z")
+_GENERATED_EXCHANGE = re.compile(r"([a-z]+\.own|network\.incoming|federation: network\.events -> .*)\Z")
 
 
 class NotTaken(RuntimeError):  # noqa: N818 - errors name the fact
@@ -102,11 +102,7 @@ def _bindings(client: httpx.Client, wanted: Definitions) -> Iterator[str]:
 
 
 def _queues(client: httpx.Client, wanted: Definitions) -> Iterator[str]:
-    gone = _gone(client, "queues", _names(wanted, "queues"), _GENERATED_QUEUE)
-    linked = {topology.upstream(row["user"]) for row in wanted["permissions"] if "federation" in row["configure"]}
-    for name in gone:
-        if name in linked:
-            continue
+    for name in _gone(client, "queues", wanted, _GENERATED_QUEUE):
         path = f"/api/queues/%2F/{quote(name, safe='')}"
         if not _is_empty(client, path):
             yield f"kept the queue {name}, which is not empty"
@@ -123,18 +119,22 @@ def _is_empty(client: httpx.Client, path: str) -> bool:
     if client.get(path).raise_for_status().json().get("messages", 0):
         return False
     look = {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 1}
-    return client.post(f"{path}/get", json=look).raise_for_status().json() == []
+    return not client.post(f"{path}/get", json=look).raise_for_status().json()
 
 
 def _exchanges(client: httpx.Client, wanted: Definitions) -> Iterator[str]:
-    for name in _gone(client, "exchanges", _names(wanted, "exchanges"), _GENERATED_EXCHANGE):
+    for name in _gone(client, "exchanges", wanted, _GENERATED_EXCHANGE):
         client.delete(f"/api/exchanges/%2F/{quote(name, safe='')}").raise_for_status()
         yield f"removed the exchange {name}"
 
 
-def _gone(client: httpx.Client, what: str, wanted: set[str], generated: re.Pattern[str]) -> list[str]:
+def _gone(client: httpx.Client, what: str, wanted: Definitions, generated: re.Pattern[str]) -> list[str]:
     found: Iterable[str] = (one["name"] for one in client.get(f"/api/{what}/%2F").raise_for_status().json())
-    return [name for name in found if name not in wanted and generated.match(name)]
+    kept = _names(wanted, what)
+    # What federation declares here is not among the definitions; it is there for whoever may declare it.
+    links = [re.compile(row["configure"]) for row in wanted["permissions"] if "federation" in row["configure"]]
+    gone = [name for name in found if name not in kept and generated.match(name)]
+    return [name for name in gone if not any(link.match(name) for link in links)]
 
 
 def _names(wanted: Definitions, what: str) -> set[str]:

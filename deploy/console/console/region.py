@@ -22,7 +22,7 @@ from console.nodes.broker import OPERATOR, RabbitNode
 from console.nodes.mail import MailSink
 from console.nodes.ports import free_port
 from console.nodes.processes import Nodes, NotReady, Process
-from console.sites import Road, Sites, straight
+from console.sites import Road, Site, Sites, straight
 
 READY_SECONDS = 90
 SENDER = "viisikko@localhost"
@@ -124,14 +124,15 @@ class Region:
             NotTaken: A broker refuses its definitions.
         """
         change.check(self.network, network)
-        before = self.sites.parts
+        before, is_new = self.sites.parts, network != self.network
         self.network = network
         self._end_services()
         self.sites.change(network)
         gone = [site for code, site in before.items() if code not in self.sites.parts]
-        done = [f"{site.code}: leaves, its last events are at the hub" for site in gone if change.drained(site)]
+        done = [f"{site.code}: leaves, {self._last_events(site)}" for site in gone]
         done += change.brokers(self.sites, before, lambda site: site.start(self._nodes))
-        self._restart_services()
+        if is_new:
+            self._restart_services()
         for site in gone:
             site.stop()
         self._write_state()
@@ -178,6 +179,10 @@ class Region:
                 self._start_service(organisation, service, free_port())
         self._wait(self.services)
         self._write_state()
+
+    def _last_events(self, site: Site) -> str:
+        reached = change.drained(self.sites.hub, site)
+        return f"and its last events are{'' if reached else ' not'} at the hub"
 
     def _end_services(self) -> None:
         """End the services that nobody runs any more."""

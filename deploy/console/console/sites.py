@@ -85,8 +85,7 @@ class Sites:
         self.network = network
         self.hub = self._site(network.hub, folder.path, HUB_PLUGINS)
         self.parts = {code: self._part(code) for code, o in network.organisations.items() if o.joins == "own"}
-        for site in self.all():
-            site.broker.load(partial(self.definitions, site.code))
+        self._load()
 
     def all(self) -> Sequence[Site]:
         """Every site, the hub's first."""
@@ -106,11 +105,14 @@ class Sites:
         A part that is new is described and not started; one that is gone is no longer among the parts.
         """
         self.network = network
-        self._passwords = self._folder.make(network)
+        self._folder.make(network)
         own = [code for code, o in network.organisations.items() if o.joins == "own"]
         self.parts = {code: self.parts.get(code) or self._part(code) for code in own}
+        self._load()
+
+    def _load(self) -> None:
         for site in self.all():
-            site.broker.load(self.definitions(site.code))
+            site.broker.load(partial(self.definitions, site.code))
 
     def of(self, organisation: str) -> Site:
         """The site of an organisation: its own, or the hub's."""
