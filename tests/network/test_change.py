@@ -70,15 +70,18 @@ def test_an_organisation_joins_as_a_guest_moves_into_its_own_part_and_leaves(cha
 
 
 def test_a_destination_that_is_taken_away_is_drained_first_and_the_shovel_runs_on(changing: Parts) -> None:
-    box = Box(changing, "epky")
+    box, back = Box(changing, "epky"), Box(changing, "sedu")
     changing.cable.cut()
     before = send(changing, "sedu", "epky", 30)
+    waits = send(changing, "epky", "sedu", 30)
     changing.cable.mend()
 
     become(changing, **{'addresses = ["epky"]': "addresses = []"})
 
     eventually(lambda: box.taken() == before)
+    eventually(lambda: back.taken() == waits)
     box.close()
+    back.close()
     with changing.region.sites.parts["sedu"].broker.client() as own:
         eventually(lambda: [one["state"] for one in own.get("/api/shovels").json()] == ["running"])
     become(changing)
