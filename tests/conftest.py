@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pymongo
@@ -40,26 +41,33 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreNode]:
     node.kill()
 
 
-@pytest.fixture(scope="session")
-def new_vhost(broker: RabbitNode) -> Callable[[], AbstractContextManager[str]]:
-    """Makes virtual hosts with everything that deploy/network.toml asks for, the chassis's test service included."""
+@contextmanager
+def vhost_on(node: RabbitNode) -> Iterator[str]:
+    """A virtual host with everything that deploy/network.toml asks for, the chassis's test service included."""
     found = network.read(NETWORK).network
     reads = dict.fromkeys(network.SERVICES, ("thing.made",))
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    content = definitions.build(found, reads, vhost=name)
+    with node.client() as client:
+        client.put(f"/api/vhosts/{name}").raise_for_status()
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        client.put(f"/api/permissions/{name}/{OPERATOR}", json=everything).raise_for_status()
+        parts = {key: content[key] for key in ("exchanges", "policies")}
+        client.post(f"/api/definitions/{name}", json=parts).raise_for_status()
+        yield name
+        client.delete(f"/api/vhosts/{name}").raise_for_status()
 
-    @contextmanager
-    def make() -> Iterator[str]:
-        name = f"test-{uuid.uuid4().hex[:8]}"
-        content = definitions.build(found, reads, vhost=name)
-        with broker.client() as client:
-            client.put(f"/api/vhosts/{name}").raise_for_status()
-            everything = {"configure": ".*", "write": ".*", "read": ".*"}
-            client.put(f"/api/permissions/{name}/{OPERATOR}", json=everything).raise_for_status()
-            parts = {key: content[key] for key in ("exchanges", "policies")}
-            client.post(f"/api/definitions/{name}", json=parts).raise_for_status()
-            yield name
-            client.delete(f"/api/vhosts/{name}").raise_for_status()
 
-    return make
+@pytest.fixture(scope="session")
+def new_vhost_on() -> Callable[[RabbitNode], AbstractContextManager[str]]:
+    """Makes virtual hosts on any node; see `vhost_on`."""
+    return vhost_on
+
+
+@pytest.fixture(scope="session")
+def new_vhost(broker: RabbitNode) -> Callable[[], AbstractContextManager[str]]:
+    """Makes virtual hosts on the session's broker; see `vhost_on`."""
+    return partial(vhost_on, broker)
 
 
 @pytest.fixture

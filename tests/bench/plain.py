@@ -53,9 +53,10 @@ def state_after(state: Document | None, event: Document) -> Document:
 def answer(event: Document, state: Document, version: int) -> tuple[str, bytes]:
     """Routing key and body of the event that follows."""
     verb = "accepted" if version == 1 else "progressed"
+    made = uuid.uuid4()
     body = {
         "specversion": "1.0",
-        "id": str(uuid.uuid4()),
+        "id": str(made),
         "source": f"urn:viisikko:{OWN}:referral",
         "type": f"fi.viisikko.referral.{verb}.v1",
         "subject": state["id"],
@@ -66,6 +67,7 @@ def answer(event: Document, state: Document, version: int) -> tuple[str, bytes]:
         "sequence": f"{version:010d}",
         "correlationid": state["client"],
         "causationid": event["id"],
+        "traceparent": f"00-{made.hex}-{made.hex[16:]}-01",
         "data": {
             "sender": state["sender"],
             "receiver": state["receiver"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -35,7 +35,7 @@ UNLIMITED = {"VIISIKKO_REPLAYS_PER_SECOND": "10000"}
 LONGEST_SECONDS = 120.0
 
 
-def memory(stage: Stage, count: int) -> tuple[float, float]:
+def memory(stage: Stage, count: int, say: Callable[[str], None]) -> tuple[float, float]:
     """Resident MiB of our service after a tenth of the events, and after all of them."""
     stage.empty(contenders.ours.seeds())
     events, taken, sizes = workload.stream(count), 0, []
@@ -45,7 +45,8 @@ def memory(stage: Stage, count: int) -> tuple[float, float]:
                 stage.fill(page, profile.CONTENT_TYPE)
                 stage.wait_for(SINK, len(page))
                 stage.channel.queue_purge(SINK)
-            taken = until
+                taken += len(page)
+                say(f"memory: {resident_mib(pid):.1f} MiB after {taken:,} of {count:,} events")
             sizes.append(resident_mib(pid))
     return sizes[0], sizes[1]
 

@@ -105,10 +105,30 @@ def as_json(figures: Mapping[str, Figure]) -> dict[str, dict[str, Any]]:
 
 
 def keep(figures: Mapping[str, Figure], path: Path) -> None:
-    """Write the file; what this run has not measured stays as it stands there."""
-    before = json.loads(path.read_text()) if path.exists() else {}
+    """Write the file, and beside it a table in Markdown; what this run has not measured stays as it stands there."""
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    kept |= as_json(figures)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(before | as_json(figures), indent=1) + "\n")
+    path.write_text(json.dumps(kept, indent=1) + "\n")
+    path.with_suffix(".md").write_text(markdown(kept))
+
+
+def markdown(kept: Mapping[str, Mapping[str, Any]]) -> str:
+    """The kept figures as the README shows them; a goal that is missed says so."""
+    lines = ["| | median | min … max | goal | ours | against |", "|---|--:|--:|--:|--:|--:|"]
+    for name, goal in GOALS.items():
+        if name in kept:
+            one = kept[name]
+            cells = [
+                f"`{name}`: {goal.says}",
+                number(one["median"]),
+                f"{number(one['min'])} … {number(one['max'])}",
+                f"{goal}{', missed' if one['met'] is False else ''}",
+                number(one["ours"]),
+                "" if one["rival"] is None else number(one["rival"]),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def table(figures: Mapping[str, Figure]) -> Table:

@@ -64,7 +64,10 @@ def test_the_bare_loop_writes_the_documents_that_the_chassis_writes(offline_plac
     assert _without_moments(ours) == _without_moments(bare)
     entry = sent["entries"][1]
     ours_said, bare_said = json.loads(entry["body"]), json.loads(plain.entry_of(_read(then), bare)["body"])
-    assert {**ours_said, "id": "", "time": ""} == {**bare_said, "id": "", "time": ""}
+    own = {"id": "", "time": "", "traceparent": ""}
+    assert {**ours_said, **own} == {**bare_said, **own}
+    assert ours_said["traceparent"].split("-")[1] == ours_said["id"].replace("-", "")
+    assert bare_said["traceparent"].split("-")[1] == bare_said["id"].replace("-", "")
     assert {**entry, "body": b""} == {**plain.entry_of(_read(then), bare), "body": b""}
 
 
@@ -149,6 +152,10 @@ def test_a_ratio_is_taken_round_by_round_and_kept_with_its_goal(tmp_path: Path) 
     assert kept["pipeline_vs_floor"] == {
         "median": 0.8, "min": 0.6, "max": 0.9, "goal": 0.8, "met": True, "ours": 80, "rival": 100,
     }  # fmt: skip
+    assert path.with_suffix(".md").read_text().splitlines()[2:] == [
+        "| `pipeline_vs_floor`: events/s against a bare loop | 0.8 | 0.6 … 0.9 | ≥ 0.8 | 80 | 100 |",
+        "| `restart_seconds`: s from kill -9 to caught up | 3 | 3 … 3 | stated | 3 |  |",
+    ]
     assert kept["restart_seconds"]["goal"] is None
     assert kept["restart_seconds"]["met"] is None
     assert kept["restart_seconds"]["rival"] is None

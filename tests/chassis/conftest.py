@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from thing import Things
 
 HERE = str(Path(__file__).parent)
+NETWORK = Path(__file__).parents[2] / "deploy" / "network.toml"
+MORE = {"PYTHONPATH": HERE, "VIISIKKO_LOG_LEVEL": "debug"}
 
 
 @pytest.fixture
@@ -30,7 +33,24 @@ def workshop(offline_place: Place) -> Iterator[Workshop]:
 @pytest.fixture
 def thing_place(place: Place) -> Place:
     """Where the test service runs as a process."""
-    return replace(place, more={"PYTHONPATH": HERE, "VIISIKKO_LOG_LEVEL": "debug"})
+    return replace(place, more=MORE)
+
+
+@pytest.fixture(scope="module")
+def shared_place(
+    tmp_path_factory: pytest.TempPathFactory,
+    broker: Any,
+    store: Any,
+    new_vhost: Callable[[], AbstractContextManager[str]],
+) -> Iterator[Place]:
+    """Where one process of the test service runs for a whole module."""
+    folder = tmp_path_factory.mktemp("service")
+    with new_vhost() as vhost:
+        amqp = broker.uri(vhost=vhost)
+        yield Place(folder=folder, organisation="kunta", network=NETWORK, amqp=amqp, mongo=store.uri, more=MORE)
+    with pymongo.MongoClient[dict[str, Any]](store.uri) as client:
+        for name in ("kunta_test", "kunta_test_keys"):
+            client.drop_database(name)
 
 
 @pytest.fixture

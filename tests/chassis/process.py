@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import uuid
 from collections import Counter
@@ -35,6 +36,16 @@ def counts(process: Running) -> dict[str, int]:
 def parked(process: Running) -> Counter[str]:
     with client(process, "operator") as http:
         return Counter({group["reason"]: group["count"] for group in http.get("/v1/parked").json()})
+
+
+def settled(process: Running) -> Counter[str]:
+    """How many messages ended in which way."""
+    found = re.findall(r'^viisikko_settled_total{how="([a-z]+)"} ([0-9.]+)$', metrics(process), re.MULTILINE)
+    return Counter({how: int(float(number)) for how, number in found if float(number)})
+
+
+def metrics(process: Running) -> str:
+    return httpx.get(f"{process.url}/metrics", timeout=20).text
 
 
 @contextmanager

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import eventlet
 import pytest
 from pymongo.errors import AutoReconnect
 
-from chassis.duties import Wake
+from chassis.duties import _Duty
 from chassis.testing_live import Workshop
 
 
 @pytest.mark.parametrize("place", ["step", "wait"])
 def test_a_time_limit_ends_no_duty(workshop: Workshop, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    duties, steps = workshop.floor.duties, []
+    steps = []
     monkeypatch.setattr("chassis.duties.RETRY_SECONDS", 0.001)
 
     def step() -> float:
         steps.append(True)
-        duties._running = len(steps) < 3
+        duty._running = len(steps) < 3
         if place == "step":
             raise eventlet.Timeout(None)
         # What an adapter forgets to cancel strikes while the thread waits.
         eventlet.Timeout(0.001)
         return 0.05
 
-    duties._running = True
-    eventlet.spawn(duties._loop, step, Wake()).wait()
+    duty = _Duty(partial(workshop.floor.duties._stepped, step))
+    duty.start()
+    assert duty._thread is not None
+    duty._thread.wait()
 
     assert len(steps) == 3
 

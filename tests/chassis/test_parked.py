@@ -28,8 +28,9 @@ from chassis.incoming import Delivery, Replay
 from chassis.outbox import Outbox
 from chassis.parked import Asker, KeyReused
 from chassis.parking import Parked
+from chassis.publisher import Publisher as BrokerPublisher
 from chassis.reasons import Reason
-from chassis.relay import Relay, _Publisher
+from chassis.relay import Relay
 from chassis.selection import ActionSchema, Filters, FiltersSchema, ListingSchema
 from chassis.testing_live import Place, Publisher, Running, Workshop, delivery, event, eventually, running
 from chassis.topology import EVENTS
@@ -429,11 +430,11 @@ def test_an_own_event_that_the_broker_refused_goes_where_it_was_to_go(
     relay = Relay(connected.floor.home)
     act(connected, "replay")
 
-    def refuse(_self: Any, _entries: Any) -> None:
+    def refuse(_self: Any, *_arguments: Any) -> None:
         raise AccessRefused("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Publisher, "publish", refuse)
+        patch.setattr(BrokerPublisher, "publish", refuse)
         relay.run_once()
     (again,) = lot(connected)
     act(connected, "replay", Asker(person="kunta-1", key="k-2"))

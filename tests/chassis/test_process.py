@@ -66,18 +66,6 @@ def test_it_starts_without_broker_and_store_and_becomes_ready_when_they_come(thi
     assert process.stop() == 0
 
 
-def test_the_store_going_away_pauses_and_parks_nothing(thing_place: Place, publisher: Publisher, store: Any) -> None:
-    with running(SERVICE, thing_place) as service:
-        store.stop()
-        publisher.send(event("thing.made", {"amount": 2}))
-        eventually(lambda: service.status("/health/ready") == 503, what="not ready")
-
-        store.start()
-
-        eventually(lambda: counts(service) == {"s-1": 2}, seconds=30, what="the event that waited")
-        assert parked(service) == {}
-
-
 def test_missing_settings_are_all_named_at_once_and_end_it_with_2(thing_place: Place) -> None:
     environment = {
         "PATH": os.environ["PATH"],

@@ -42,6 +42,7 @@ def test_what_is_there_is_read_and_the_rest_has_its_default(good: dict[str, str]
     [
         ("ORGANISATION", "Kunta"),
         ("AMQP_URI", "http://127.0.0.1"),
+        ("AMQP_URI", "memory://"),
         ("AMQP_URI", "amqp://"),
         ("AMQP_URI", "amqp://user:pä ss@@:x/%"),
         ("AMQP_URI", "amqp://host:99999/"),

@@ -111,19 +111,6 @@ def test_properties_that_cannot_be_read_park_their_message_and_stop_nobody(
         assert [p["contentType"] for p in database["parked"].find()] == [UNREADABLE, UNREADABLE]
 
 
-def test_a_batch_that_fails_comes_again_and_is_not_acknowledged_with_the_next(
-    thing_place: Place, publisher: Publisher, database: Any, tmp_path: Path
-) -> None:
-    place = replace(thing_place, more={**thing_place.more, "FLAKY": str(tmp_path / "first")})
-
-    with running("flaky:Flaky", place):
-        publisher.send(*(event("thing.made", {"amount": 1}, subject=f"s-{n}") for n in range(20)))
-        eventually((tmp_path / "first").exists, what="the batch that fails")
-        publisher.send(event("thing.made", {"amount": 1}, subject="later"))
-
-        eventually(lambda: database["thing"].count_documents({}) == 21, what="all events")
-
-
 def test_nothing_is_decided_before_what_decisions_read_is_loaded(
     thing_place: Place, publisher: Publisher, database: Any, tmp_path: Path
 ) -> None:

@@ -154,6 +154,11 @@ def own(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
     return Decision(state=thing or Thing(owner=message.organisation))
 
 
+@things.event("thing.raced", ThingMade, said_by=anyone)
+def lose(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
+    return Decision(state=thing or Thing(owner=message.organisation), superseded=True, reason="another was first")
+
+
 @things.event("thing.abroad", ThingMade, said_by=anyone)
 def abroad(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
     return Decision(
@@ -273,6 +278,8 @@ def worker(_service: Any) -> Any:
         if call.data["amount"] == 9:
             # Raised by itself: one with seconds would strike whatever runs in this thread when they are over.
             raise eventlet.Timeout(None)
+        if call.data["amount"] == 3:
+            eventlet.sleep(3600)
         return None if call.data["amount"] == 4 else {"did": call.attempt}
 
     return do

@@ -156,6 +156,26 @@ def test_ids_are_replayed_where_they_are_and_paced_too(run: Callable[..., Result
     eventually(lambda: databases["seamk"]["parked"].find_one({"attempts": 2}), what="the one parked again")
 
 
+def test_a_dead_effect_is_shown_replayed_and_discarded_like_an_event(
+    network: Place, run: Callable[..., Result], databases: dict[str, Any]
+) -> None:
+    lot, publisher = databases["kunta"]["parked"], Publisher(network.amqp)
+    publisher.send(event("thing.worked", {"amount": 7, "text": "nobody-can"}, subject="dead"))
+    (one,) = eventually(lambda: list(lot.find({"attempts": 1})), what="the dead effect in the lot")
+
+    listed = told(run("list", "--reason", "effect", "--type", "work", "--json"))
+    shown = run("show", one["_id"][:12])
+    replayed = run("replay", "--reason", "effect")
+    eventually(lambda: lot.find_one({"attempts": 2}), what="its second failure")
+    discarded = run("discard", "--reason", "effect")
+    publisher.close()
+
+    assert [(g["lot"], g["count"], g["error"]) for g in listed] == [("kunta.test", 1, "amount: nobody can do seven")]
+    assert ("thing/dead/work/nobody-can" in shown.stdout, "may be personal" in shown.stdout) == (True, True)
+    assert ("1 sent again" in replayed.stdout, "1 discarded" in discarded.stdout) == (True, True)
+    assert databases["kunta"]["effects"].count_documents({"dead": True}) == 0
+
+
 @pytest.mark.usefixtures("bad")
 def test_a_discard_takes_no_more_than_its_limit_and_what_is_gone_has_its_lines(
     run: Callable[..., Result], databases: dict[str, Any]

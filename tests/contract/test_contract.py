@@ -75,6 +75,11 @@ def test_what_is_personal_is_marked_so() -> None:
     assert personal == {"client.referred", "words.given", "client.disclosed"}
 
 
+@pytest.mark.parametrize(("promised", "handler"), CONSUMERS, ids=consumer_name)
+def test_a_consumer_takes_what_is_personal_only_where_it_came_sealed(promised: Promised, handler: Handler) -> None:
+    assert handler.sealed == (promised.contract.classification is Classification.PERSONAL)
+
+
 @pytest.mark.parametrize("version", ["3.0.0", "3.1.0"])
 def test_the_asyncapi_document_follows_its_specification(data: Path, version: str) -> None:
     schema = json.loads((data / "asyncapi" / f"{version}.json").read_text())

@@ -13,7 +13,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from chassis import secrets, strictjson
-from chassis.crypto import KeyRing, is_short_reference
+from chassis.crypto import KeyRing, read_short_reference
 from chassis.decision import Classification
 from chassis.incoming import Settled
 from chassis.testing import NOON
@@ -247,7 +247,7 @@ def _imports_a_sheet(http: httpx.Client) -> str:
 
     assert (report["rows"], report["accepted"]) == (3, 2)
     assert [(r["row"], r["column"], r["rule"]) for r in report["refused"]] == [(3, "kunta", "unknown-municipality")]
-    assert all(is_short_reference(client["reference"]) for client in report["clients"])
+    assert all(read_short_reference(client["reference"]) for client in report["clients"])
     client: str = report["clients"][0]["client"]
     return client
 
@@ -281,6 +281,9 @@ def _reads_the_client(http: httpx.Client, client: str) -> None:
     unasked = http.get(f"/v1/clients/{client}")
     person = http.get(f"/v1/clients/{client}", params={"why": "tapaaminen"}).json()
     proposals = http.get(f"/v1/clients/{client}/proposals", params={"why": "tapaaminen"}).json()
+    found = http.get("/v1/clients", params={"reference": person["reference"].lower()})
+    changed = ("2" if person["reference"][0] == "0" else "0") + person["reference"][1:]
+    slip = http.get("/v1/clients", params={"reference": changed})
     readings = http.get(f"/v1/clients/{client}/reads").json()
     unknown = http.get("/v1/clients/c.nobody", params={"why": "tapaaminen"})
 
@@ -291,6 +294,8 @@ def _reads_the_client(http: httpx.Client, client: str) -> None:
     assert proposals == []
     assert [(reading["person"], reading["why"]) for reading in readings] == [("kunta-12", "tapaaminen")] * 2
     assert unknown.status_code == 404
+    assert [json.loads(line)["id"] for line in found.text.splitlines()] == [client]
+    assert (slip.status_code, "one is wrong" in slip.json()["detail"]) == (422, True)
 
 
 def _answers(http: httpx.Client, client: str) -> None:

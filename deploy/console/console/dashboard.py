@@ -73,7 +73,12 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             Panel("Received", "cps", [("sum by (organisation, service) (rate(viisikko_received_total{§}[1m]))", BOTH)]),
             Panel("Settled, by how", "cps", [("sum by (how) (rate(viisikko_settled_total{§}[1m]))", "{{how}}")]),
             Panel(
-                "Published", "cps", [("sum by (organisation, service) (rate(viisikko_published_total{§}[1m]))", BOTH)]
+                "Published, and not taken by the broker",
+                "cps",
+                [
+                    ("sum by (organisation, service) (rate(viisikko_published_total{§}[1m]))", BOTH),
+                    ("sum by (service) (rate(viisikko_not_taken_total{§}[1m])) > 0", "{{service}} not taken"),
+                ],
             ),
             Panel(
                 "Messages in a batch",

@@ -17,6 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from console.parked_options import InOption, Meant, ServiceOption, with_meant
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -55,19 +57,9 @@ NetworkOption = Annotated[
 ]
 OrganisationOption = Annotated[str, typer.Option("--organisation", "-o", help="Code of the organisation.")]
 
-InOption = Annotated[str | None, typer.Option("--organisation", "-o", help="Code of one organisation; else all.")]
-ServiceOption = Annotated[str | None, typer.Option("--service", "-s", help="Name of one service; else all.")]
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of entries, or at least 8 characters of each.")
 ]
-TypeOption = Annotated[str | None, typer.Option("--type", help="Only this type, such as referral.accepted.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only with this reason code, such as schema.")]
-RuleOption = Annotated[str | None, typer.Option("--rule", help="Only what this rule of the domain refused.")]
-PublisherOption = Annotated[str | None, typer.Option("--publisher", help="Only from this organisation.")]
-OlderOption = Annotated[
-    str | None, typer.Option("--older-than", help="Only parked so long ago or longer: 15m, 2h, 7d.")
-]
-NewerOption = Annotated[str | None, typer.Option("--newer-than", help="Only parked since then: 15m, 2h, 7d.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Everything, where nothing else says what is meant.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and change nothing.")]
 AtMostOption = Annotated[int | None, typer.Option("--limit", min=1, help="So many at the most, the oldest first.")]
@@ -440,15 +432,9 @@ def build_contract(
 
 
 @parked.command("list")
-def list_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
-    organisation: InOption = None,
-    service: ServiceOption = None,
-    of_type: TypeOption = None,
-    reason: ReasonOption = None,
-    rule: RuleOption = None,
-    publisher: PublisherOption = None,
-    older_than: OlderOption = None,
-    newer_than: NewerOption = None,
+@with_meant
+def list_parked(
+    meant: Meant,
     each: Annotated[bool, typer.Option("--each", help="One line an event instead of one a group.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="With --each: so many in a service.")] = 200,
     as_json: JsonOption = False,
@@ -458,8 +444,7 @@ def list_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are
     with _told():
         from console import parked as lots
 
-        found = lots.lots(_reach(folder), organisation, service)
-        query = lots.filters(of_type, reason, rule, publisher, older_than, newer_than)
+        found, query = meant.lots(_reach(folder)), meant.filters()
         rows = list(lots.entries(found, {**query, "limit": limit})) if each else lots.groups(found, query)
         _print_parked(rows, as_json=as_json)
 
@@ -486,16 +471,10 @@ def show_parked(
 
 
 @parked.command("replay")
+@with_meant
 def replay_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
+    meant: Meant,
     ids: IdsArgument = None,
-    organisation: InOption = None,
-    service: ServiceOption = None,
-    of_type: TypeOption = None,
-    reason: ReasonOption = None,
-    rule: RuleOption = None,
-    publisher: PublisherOption = None,
-    older_than: OlderOption = None,
-    newer_than: NewerOption = None,
     everything: AllOption = False,
     dry_run: DryRunOption = False,
     rate: Annotated[
@@ -505,28 +484,21 @@ def replay_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which a
     as_json: JsonOption = False,
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
-    """Let services take parked events after all; what fails again is parked again, with one attempt more."""
+    """Let services take parked events after all, and try dead effects anew; what fails again is parked again."""
     with _told():
         from console import parked as lots
 
-        meant = lots.filters(of_type, reason, rule, publisher, older_than, newer_than)
-        request = lots.wanted(ids or [], meant, everything=everything)
+        request = lots.wanted(ids or [], meant.filters(), everything=everything)
         request |= {"perSecond": rate} if rate else {}
-        found = lots.lots(_reach(folder), organisation, service)
-        _act_on_parked(found, "replay", request, limit=limit, dry_run=dry_run, as_json=as_json)
+        act = _plan_parked if dry_run else _act_on_parked
+        act(meant.lots(_reach(folder)), "replay", request, limit, as_json=as_json)
 
 
 @parked.command("discard")
+@with_meant
 def discard_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
+    meant: Meant,
     ids: IdsArgument = None,
-    organisation: InOption = None,
-    service: ServiceOption = None,
-    of_type: TypeOption = None,
-    reason: ReasonOption = None,
-    rule: RuleOption = None,
-    publisher: PublisherOption = None,
-    older_than: OlderOption = None,
-    newer_than: NewerOption = None,
     everything: AllOption = False,
     dry_run: DryRunOption = False,
     limit: AtMostOption = None,
@@ -537,32 +509,40 @@ def discard_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which 
     with _told():
         from console import parked as lots
 
-        meant = lots.filters(of_type, reason, rule, publisher, older_than, newer_than)
-        request = lots.wanted(ids or [], meant, everything=everything)
-        found = lots.lots(_reach(folder), organisation, service)
-        _act_on_parked(found, "discard", request, limit=limit, dry_run=dry_run, as_json=as_json)
+        request = lots.wanted(ids or [], meant.filters(), everything=everything)
+        act = _plan_parked if dry_run else _act_on_parked
+        act(meant.lots(_reach(folder)), "discard", request, limit, as_json=as_json)
 
 
-def _act_on_parked(  # noqa: PLR0913 - what both commands have in common
-    found: Sequence[Lot], what: str, request: dict[str, Any], *, limit: int | None, dry_run: bool, as_json: bool
+def _plan_parked(
+    found: Sequence[Lot], what: str, request: dict[str, Any], _limit: int | None, *, as_json: bool
+) -> None:
+    from console import parked as lots
+    from console.parked_tables import of_plan
+
+    planned = lots.plan(found, what, request)
+    _print_result(planned, of_plan(what, planned), as_json=as_json)
+
+
+def _act_on_parked(
+    found: Sequence[Lot], what: str, request: dict[str, Any], limit: int | None, *, as_json: bool
 ) -> None:
     from dataclasses import asdict
 
     from console import parked as lots
-    from console.parked_tables import of_done, of_plan
+    from console.parked_tables import of_done
 
-    if dry_run:
-        planned = lots.plan(found, what, request)
-        shown = of_plan(what, planned)
-    else:
-        with err.status(what) as progress:
-            told = lambda lot, count: progress.update(f"{what}: {lot} {count:,}")  # noqa: E731 - named where it is used
-            planned = [asdict(done) for done in lots.act(found, what, request, limit=limit, say=told)]
-        shown = of_done(what, planned)
+    with err.status(what) as progress:
+        told = lambda lot, count: progress.update(f"{what}: {lot} {count:,}")  # noqa: E731 - named where it is used
+        done = [asdict(one) for one in lots.act(found, what, request, limit=limit, say=told)]
+    _print_result(done, of_done(what, done), as_json=as_json)
+
+
+def _print_result(result: list[dict[str, Any]], lines: Iterator[Any], *, as_json: bool) -> None:
     if as_json:
-        _write_json(planned)
+        _write_json(result)
     else:
-        for line in shown:
+        for line in lines:
             out.print(line)
 
 

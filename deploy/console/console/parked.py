@@ -89,30 +89,6 @@ def seconds(age: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def filters(  # noqa: PLR0913, PLR0917 - one argument a filter, in the order of the command's options
-    of_type: str | None,
-    reason: str | None,
-    rule: str | None,
-    publisher: str | None,
-    older_than: str | None,
-    newer_than: str | None,
-) -> dict[str, Any]:
-    """The filters that are given, as the services' HTTP names them.
-
-    Raises:
-        WrongAge: An age is none.
-    """
-    given = {
-        "type": of_type,
-        "reason": reason,
-        "rule": rule,
-        "publisher": publisher,
-        "olderThanSeconds": older_than and seconds(older_than),
-        "newerThanSeconds": newer_than and seconds(newer_than),
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
 def groups(found: Sequence[Lot], query: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What is parked, in groups, each with the lot that it is in."""
     return [{"lot": lot.name, **group} for lot in found for group in lot.api.get("/v1/parked", **query)]

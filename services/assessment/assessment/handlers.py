@@ -88,7 +88,7 @@ for _name in ("client.registered", "client.updated"):
     cases.event(_name, schemas.ClientRegistered, said_by=anyone, key=by_home)(keep_client)
 
 
-@cases.event("words.given", schemas.WordsGiven, said_by=anyone, key=by_home)
+@cases.event("words.given", schemas.WordsGiven, said_by=anyone, key=by_home, sealed=True)
 def read_words(case: Case | None, message: Message, reads: Reads) -> Decision[Case]:
     """The client's words are read for skills; the home hears what was found, be it nothing."""
     case = _case(case, message, reads)

@@ -1,4 +1,7 @@
-"""Admission: what the broker delivered becomes an arrival, or something for the parking lot."""
+"""Admission: what the broker delivered becomes a message for its handler, or something for the parking lot.
+
+All of it depends on nothing that is stored, so that it is done while the store works on the batch before.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
 
-from chassis import border, metrics
+from chassis import border
 from chassis.incoming import Arrival, Delivery
 from chassis.killswitch import Failing
 from chassis.logs import kind_of, log
-from chassis.parking import Parked, readable_id
+from chassis.messages import Taken, take
+from chassis.parking import Parked, readable_id, tell_parked
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import dead, queue
 from chassis.transaction import StoreAway
@@ -22,20 +26,28 @@ if TYPE_CHECKING:
     from chassis.home import Home
     from chassis.transaction import Transaction
 
-Admitted = Arrival | Parked
+Admitted = Taken | Arrival | Parked
 
 
 def admit(home: Home, delivery: Delivery) -> Admitted:
-    """Look at one message as far as that depends on nothing that is stored; whatever it is, it raises nothing."""
+    """Look at one message; whatever it is, it raises nothing.
+
+    Returns:
+        `Taken` where it is ready for its handler; an `Arrival` where it is not, which the transaction settles.
+    """
     if delivery.queue == dead(queue(home.organisation, home.service)):
         return _parked(home, delivery, Unacceptable(Reason.CRASHED, "came back from the broker too often"))
     try:
-        return border.arrive(home, delivery)
+        arrival = border.arrive(home, delivery)
     except Unacceptable as error:
         return _parked(home, delivery, error)
     except Exception as error:  # noqa: BLE001 - one that cannot even be looked at must not hold up the others
         log.error("arrival.failed", error=error)
         return _parked(home, delivery, Unacceptable(Reason.ERROR, kind_of(error)))
+    try:
+        return take(home, arrival, home.clock.now())
+    except Exception:  # noqa: BLE001 - the transaction meets it again, and settles it as reliability.md says
+        return arrival
 
 
 def settle(transaction: Transaction, admitted: Sequence[Admitted]) -> StoreAway | PyMongoError | Failing | None:
@@ -57,8 +69,8 @@ def _settle(transaction: Transaction, admitted: Sequence[Admitted]) -> None:
     if parked:
         transaction.park(parked)
         for one in parked:
-            metrics.PARKED.labels(str(one.reason)).inc()
-    arrivals = [one for one in admitted if isinstance(one, Arrival)]
+            tell_parked(one)
+    arrivals = [one for one in admitted if not isinstance(one, Parked)]
     if arrivals:
         started = time.perf_counter()
         transaction.apply(arrivals)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from chassis.settings import Settings
 
 CONNECT_SECONDS = 10
+CLOSE_SECONDS = 2
+"""How long a close waits for the broker's word; one that hangs would never give it."""
+
 RETRY_SECONDS = 1.0
 
 UNREADABLE = "application/x-unreadable-properties"
@@ -97,6 +100,16 @@ def tls(uri: str, authority: Path | None) -> dict[str, Any] | bool:
     }
 
 
+def hang_up(connection: Connection) -> None:
+    """End a connection, in good order where the broker answers in time."""
+    try:
+        if connection.connected:
+            connection.connection.transport.sock.settimeout(CLOSE_SECONDS)
+        connection.close()
+    except Exception as error:  # noqa: BLE001 - it is being given up, often because it is broken
+        log.debug("broker.close", error=error)
+
+
 def lenient_frames(connection: Any, callback: Callable[..., Any]) -> Callable[[Any], Any]:
     """The library's reader of frames, but a message whose properties it cannot read does not end the connection.
 
@@ -107,9 +120,13 @@ def lenient_frames(connection: Any, callback: Callable[..., Any]) -> Callable[[A
 
     def read(frame: Any) -> Any:
         kind, channel, content = frame
-        if kind == _CONTENT_HEADER and not _is_readable(content):
-            return on_frame((kind, channel, bytes(content[:_FIXED_BYTES]) + _unreadable()))
-        return on_frame(frame)
+        try:
+            return on_frame(frame)
+        except Exception:
+            # Only a header raises before its message is known, so that the library can be given it anew.
+            if kind != _CONTENT_HEADER or _is_readable(content):
+                raise
+        return on_frame((kind, channel, bytes(content[:_FIXED_BYTES]) + _unreadable()))
 
     return read
 

@@ -122,22 +122,13 @@ def leave(  # noqa: PLR0913 - each tells something else
     """
     contract = contract_of(publish.schema)
     subject = publish.subject if publish.subject is not None else aggregate.partition("/")[2]
-    envelope = _envelope(home, contract, publish, cause, subject)
     identifier = crypto.event_id(home.secrets.ids, cause.seed, position, cause.at)
-    # A trace is kept within an organisation; at the border it starts anew.
-    trace = cause.trace if publish.to == home.organisation else tracing.leaving(identifier, cause.trace)
-    envelope = dataclasses.replace(
-        envelope,
-        id=identifier,
-        sequence=version if stream_of(contract.name) else None,
-        traceparent=trace.parent,
-        tracestate=trace.state,
-    )
-    data = schema_of(publish.schema).dump(publish.data)
+    sequence = version if stream_of(contract.name) else None
+    envelope = _envelope(home, contract, publish, cause, subject, identifier=identifier, sequence=sequence)
     return Entry(
         exchange=EVENTS,
         key=envelope.routing_key,
-        body=profile.compose(dataclasses.replace(envelope, data=_sealed(home, envelope, data))),
+        body=profile.compose(_sealed(home, envelope)),
         aggregate=aggregate,
         version=version,
     )
@@ -158,7 +149,7 @@ def tell(  # noqa: PLR0913 - the same
         time=cause.at,
         destination=home.organisation,
         classification=personal,
-        data=None,
+        data=told.data,
         correlation=cause.correlation,
         causation=cause.id,
         traceparent=cause.trace.parent,
@@ -167,7 +158,7 @@ def tell(  # noqa: PLR0913 - the same
     return Entry(
         exchange=own_exchange(home.organisation),
         key=queue(home.organisation, home.service),
-        body=profile.compose(dataclasses.replace(envelope, data=_sealed(home, envelope, told.data))),
+        body=profile.compose(_sealed(home, envelope)),
         aggregate=aggregate,
         version=version,
         origin=envelope.routing_key,
@@ -197,7 +188,16 @@ def journey(subject: str) -> str | None:
     return subject if subject.startswith((crypto.OWN, crypto.PAIR)) else None
 
 
-def _envelope(home: Home, contract: Contract, publish: Publish, cause: Cause, subject: str) -> Envelope:
+def _envelope(  # noqa: PLR0913 - each tells something else
+    home: Home,
+    contract: Contract,
+    publish: Publish,
+    cause: Cause,
+    subject: str,
+    *,
+    identifier: str,
+    sequence: int | None,
+) -> Envelope:
     to, own = publish.to, home.organisation
     inside = to == own
     correlation = publish.correlation or cause.correlation or journey(subject)
@@ -208,8 +208,10 @@ def _envelope(home: Home, contract: Contract, publish: Publish, cause: Cause, su
     if not inside:
         subject = home.references.leave(subject, to)
         correlation = correlation and home.references.leave(correlation, to)
+    # A trace is kept within an organisation; at the border it starts anew.
+    trace = cause.trace if inside else tracing.leaving(identifier, cause.trace)
     return Envelope(
-        id="",
+        id=identifier,
         source=home.source,
         organisation=own,
         name=contract.name,
@@ -218,22 +220,26 @@ def _envelope(home: Home, contract: Contract, publish: Publish, cause: Cause, su
         time=cause.at,
         destination=to,
         classification=contract.classification,
-        data=None,
+        data=schema_of(publish.schema).dump(publish.data),
+        sequence=sequence,
         correlation=correlation,
         causation=cause.id if inside or cause.organisation == to else None,
+        traceparent=trace.parent,
+        tracestate=trace.state,
     )
 
 
-def _sealed(home: Home, envelope: Envelope, data: Any) -> Any:
+def _sealed(home: Home, envelope: Envelope) -> Envelope:
     if envelope.classification is not Classification.PERSONAL:
-        return data
-    return home.keyring.seal(
-        strictjson.dumps(data),
+        return envelope
+    sealed = home.keyring.seal(
+        strictjson.dumps(envelope.data),
         envelope.destination,
         event_id=envelope.id,
         source=envelope.source,
         subject=envelope.subject,
     )
+    return dataclasses.replace(envelope, data=sealed)
 
 
 def _opened(home: Home, envelope: Envelope) -> Any:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ OWN = "c."
 
 PAIR = "r."
 """How a pair's reference begins."""
+
+REMEMBERED = 4096
+"""References that are kept at hand in each direction."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LOOK_ALIKES = str.maketrans("OIL", "011")
@@ -135,17 +139,26 @@ class References:
     def __init__(self, key: bytes) -> None:
         """Take the home's reference key of 64 bytes, shared by its own services only."""
         self._cipher = AESSIV(key)
+        # The events of one client come together, and a reference takes as long as reading a small event.
+        self._sealed = lru_cache(REMEMBERED)(self._seal)
+        self._opened = lru_cache(REMEMBERED)(self._open)
 
     def leave(self, client: str, other: str) -> str:
         """The reference that `other` knows an own client by; what is no own client id stays as it is."""
         if not client.startswith(OWN):
             return client
-        return PAIR + _base32(self._cipher.encrypt(client.encode(), [other.encode()]))
+        return self._sealed(client, other)
 
     def arrive(self, reference: str, other: str) -> str:
         """The own client id behind a reference that `other` says; one that is not ours stays as it is."""
         if not reference.startswith(PAIR):
             return reference
+        return self._opened(reference, other)
+
+    def _seal(self, client: str, other: str) -> str:
+        return PAIR + _base32(self._cipher.encrypt(client.encode(), [other.encode()]))
+
+    def _open(self, reference: str, other: str) -> str:
         try:
             sealed = _unbase32(reference.removeprefix(PAIR))
             return self._cipher.decrypt(sealed, [other.encode()]).decode()
@@ -166,15 +179,17 @@ def short_reference(client: str) -> str:
     return text + _CROCKFORD[_weighed(text)]
 
 
-def is_short_reference(text: str) -> bool:
-    """Whether a reference was written down without a slip: every changed character and every swap of two is noticed.
+def read_short_reference(text: str) -> str | None:
+    """The short reference that somebody wrote down; None where there is a slip in it.
 
-    Lower case is read as upper case, the letter O as 0, and I and L as 1, as Crockford's base 32 has it.
+    Every changed character and every swap of two is noticed. Lower case is read as upper case, the letter O as 0, and I
+    and L as 1, as Crockford's base 32 has it.
     """
     if len(text) != _REFERENCE_LENGTH + 1 or not text.isascii():
-        return False
+        return None
     read = text.upper().translate(_LOOK_ALIKES)
-    return all(character in _CROCKFORD for character in read) and _weighed(read[:-1]) == _CROCKFORD.index(read[-1])
+    known = all(character in _CROCKFORD for character in read)
+    return read if known and _weighed(read[:-1]) == _CROCKFORD.index(read[-1]) else None
 
 
 def _weighed(text: str) -> int:

@@ -265,6 +265,7 @@ class Handler:
         key: Names the aggregate's id.
         said_by: Whether the speaker may say it, given the state (None: no aggregate yet).
         decide: The function itself.
+        sealed: Whether it is personal, so that it is taken only where it came sealed (contract.md, X).
     """
 
     name: str
@@ -275,6 +276,7 @@ class Handler:
     key: Key
     said_by: SaidBy
     decide: Decide
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,11 +299,18 @@ class Aggregate:
     schema: int = 1
     upcasts: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
-    def event(
-        self, name: str, schema: type, *, said_by: SaidBy, key: Key = by_subject, version: int = 1
+    def event(  # noqa: PLR0913 - each has its own meaning, and most have a default
+        self,
+        name: str,
+        schema: type,
+        *,
+        said_by: SaidBy,
+        key: Key = by_subject,
+        version: int = 1,
+        sealed: bool = False,
     ) -> Callable[[Decide], Decide]:
-        """React to an event of the network."""
-        return self._register("event", name, schema, key, said_by, version)
+        """React to an event of the network; `sealed` where it is personal."""
+        return self._register("event", name, schema, key, said_by, version, sealed=sealed)
 
     def told(self, name: str, schema: type, *, key: Key = by_subject) -> Callable[[Decide], Decide]:
         """React to a `Tell` of the own service."""
@@ -320,7 +329,15 @@ class Aggregate:
         return self._register("result", name, None, by_subject, own, 1)
 
     def _register(  # noqa: PLR0913, PLR0917 - private, and each argument is a field of Handler
-        self, kind: str, name: str, schema: type | None, key: Key, said_by: SaidBy, version: int
+        self,
+        kind: str,
+        name: str,
+        schema: type | None,
+        key: Key,
+        said_by: SaidBy,
+        version: int,
+        *,
+        sealed: bool = False,
     ) -> Callable[[Decide], Decide]:
         def register(decide: Decide) -> Decide:
             self.handlers.add(
@@ -333,6 +350,7 @@ class Aggregate:
                     key=key,
                     said_by=said_by,
                     decide=decide,
+                    sealed=sealed,
                 )
             )
             return decide

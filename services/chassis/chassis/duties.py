@@ -1,8 +1,9 @@
-"""What one replica does besides taking messages: relay, timers and effects, each in a green thread of its own."""
+"""What a replica does besides taking messages: lease, relay, timers and effects, each in a green thread of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import eventlet
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 """How often timers and effects are looked for, and the outbox where no commit woke the relay."""
-
-DRAIN_SECONDS = 10.0
 
 
 class Wake:
@@ -49,8 +48,45 @@ class Wake:
             return
 
 
+class _Duty:
+    """One duty in a green thread of its own, which does a step, waits as long as that says, and does the next."""
+
+    def __init__(self, step: Callable[[], float]) -> None:
+        self._step = step
+        self._running = False
+        self._thread: eventlet.greenthread.GreenThread | None = None
+        self.wake = Wake()
+
+    def start(self) -> None:
+        self._running = True
+        self._thread = eventlet.spawn(self._loop)
+
+    def finish(self) -> None:
+        """End after the step that it is at, and wait for that."""
+        self._running = False
+        self.wake.up()
+        if self._thread is not None:
+            self._thread.wait()
+
+    def kill(self) -> None:
+        if self._thread is not None:
+            self._thread.kill()
+
+    def _loop(self) -> None:
+        while self._running:
+            try:
+                wait = self._step()
+                if wait:
+                    self.wake.wait(wait)
+                else:
+                    eventlet.sleep(0)
+            # A time limit is no Exception, and one that an adapter leaves behind may strike while this waits.
+            except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - a dead thread would end the duty (trap 4)
+                log.error("duty.failed", error=error)
+
+
 class Duties:
-    """Relay, timers and effects of one replica; they run while it leads."""
+    """Lease, relay, timers and effects of one replica; the last three run while it leads."""
 
     def __init__(
         self, home: Home, timers: Timers, effects: Effects, *, store: Weather, may_decide: Callable[[], bool]
@@ -66,58 +102,71 @@ class Duties:
         """
         self._may_decide = may_decide
         self._leader = Leader(home.database, home.settings.lease_seconds)
-        self._relay = Relay(home)
+        self._relay = Relay(home, leads=lambda: self._leader.leads)
         self._timers = timers
         self._effects = effects
         self._store = store
-        self._running = False
-        self._threads: list[eventlet.greenthread.GreenThread] = []
-        self.relay_wake, self.effects_wake = Wake(), Wake()
-        self._timers_wake = Wake()
+        # The lease waits for none of the others: a relay that a blocked broker holds up must not cost it.
+        steps = (self._lease_step, self._relay_step, self._timers_step, self._effects_step)
+        duties = [_Duty(partial(self._stepped, step)) for step in steps]
+        self._leading, self._relaying, self._timing, self._effecting = duties
 
     def start(self) -> None:
         """Start the green threads."""
-        self._running = True
-        self._threads = [
-            eventlet.spawn(self._loop, self._relay_step, self.relay_wake),
-            eventlet.spawn(self._loop, self._timers_step, self._timers_wake),
-            eventlet.spawn(self._loop, self._effects_step, self.effects_wake),
-        ]
+        for duty in (self._leading, self._relaying, self._timing, self._effecting):
+            duty.start()
 
     def committed(self) -> None:
         """A batch was committed: there may be something to send and to do."""
-        self.relay_wake.up()
-        self.effects_wake.up()
+        self._relaying.wake.up()
+        self._effecting.wake.up()
 
     def ready(self) -> dict[str, bool]:
-        """Whether the other end of each effect is there, as far as this replica has needed it."""
-        return self._effects.ready()
+        """Whether the broker takes events, and the other end of each effect is there, as far as this replica knows."""
+        return {"publishing": not self._relay.alarm.away, **self._effects.ready()}
 
-    def stop(self) -> None:
-        """Send what can be sent, then stop and free the lease."""
-        self._running = False
-        self.committed()
-        self._timers_wake.up()
-        with eventlet.Timeout(DRAIN_SECONDS, exception=False):
-            for thread in self._threads:
-                thread.wait()
-        for thread in self._threads:
-            thread.kill()
-        self._finish()
+    @property
+    def leads(self) -> bool:
+        """Whether this replica leads."""
+        return self._leader.leads
 
-    def _finish(self) -> None:
+    @property
+    def in_hand(self) -> int:
+        """How many effects are being tried at this moment."""
+        return self._effects.in_hand
+
+    def drain(self) -> None:
+        """Finish timers and effects, then send what waits; it takes as long as that takes."""
+        for duty in (self._timing, self._effecting, self._relaying):
+            duty.finish()
         try:
             while self._leader.leads and self._relay.run_once():
                 pass
-            self._leader.give_up()
         except (PyMongoError, *BROKER_ERRORS) as error:
             log.warning("relay.left", error=error)
+
+    def close(self) -> None:
+        """End whatever still runs, and free the lease, so that the standby need not wait."""
+        for duty in (self._timing, self._effecting, self._relaying, self._leading):
+            duty.kill()
+        try:
+            self._leader.give_up()
+        except PyMongoError as error:
+            log.warning("leader.left", error=error)
+        # Last, since a broker that is blocked or hangs takes no leave.
         self._relay.close()
 
+    def _lease_step(self) -> float:
+        led = self._leader.leads
+        if self._leader.tick() and not led:
+            self.committed()
+            self._timing.wake.up()
+        return self._leader.renew_seconds
+
     def _relay_step(self) -> float:
-        if not self._leader.tick():
+        if not self._leader.leads:
             self._relay.close()
-            return self._leader.renew_seconds
+            return POLL_SECONDS
         if self._relay.run_once():
             return 0
         self._relay.idle()
@@ -132,22 +181,6 @@ class Duties:
     def _decides(self) -> bool:
         return self._leader.leads and self._may_decide()
 
-    def _loop(self, step: Callable[[], float], wake: Wake) -> None:
-        while self._running:
-            try:
-                self._turn(step, wake)
-            # A time limit is no Exception, and one that an adapter leaves behind may strike while this waits.
-            except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - a dead thread would end the duty (trap 4)
-                log.error("duty.failed", duty=step.__name__, error=error)
-
-    def _turn(self, step: Callable[[], float], wake: Wake) -> None:
-        wait = self._stepped(step)
-        # A leader must renew its lease in time, however long the step wants to wait.
-        if wait:
-            wake.wait(min(wait, self._leader.renew_seconds))
-        else:
-            eventlet.sleep(0)
-
     def _stepped(self, step: Callable[[], float]) -> float:
         try:
             return step()
@@ -155,6 +188,6 @@ class Duties:
             self._store.gone(error)
         except BROKER_ERRORS as error:
             self._relay.weather.gone(error)
-        except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - see _loop
+        except (Exception, eventlet.Timeout) as error:  # noqa: BLE001 - see _Duty
             log.error("duty.failed", duty=step.__name__, error=error)
         return RETRY_SECONDS

@@ -17,6 +17,7 @@ from chassis.amqp import RETRY_SECONDS, Weather
 from chassis.border import schema_of
 from chassis.clock import Clock
 from chassis.crypto import KeyRing, References
+from chassis.decision import Invalid
 from chassis.duties import Duties
 from chassis.effects import Effects
 from chassis.gauges import Gauges
@@ -47,7 +48,7 @@ STORE_SECONDS = 5
 """How long a call waits for a store that is away before it says so."""
 
 CLOSE_SECONDS = 2
-"""How long a stop waits for what follows the store to let go of it."""
+"""How long a stop waits for the store once all is finished: to count what is left, and to let go of it."""
 
 
 class Floor:
@@ -87,6 +88,7 @@ class Floor:
         self._outbox = Outbox(self.home.database)
         self._gauges = Gauges(self.home)
         self._behind = False
+        self._waiting = 0
         # One for the whole process, so that it is told once; only the measuring, which reads, says that it is back.
         self.store = Weather("store")
         self.store_ready = False
@@ -119,11 +121,22 @@ class Floor:
         seen = time.monotonic() - self._seen < STALE_SECONDS
         failing = self.subscriber is not None and self.subscriber.failing.away
         parts = {"store": self.store_ready and seen, "projections": loaded, "decisions": not failing}
+        parts["outbox"] = not self._behind
         return {**parts, **self.duties.ready()}
 
     def broker_ready(self) -> bool:
         """Whether events can come."""
         return self.subscriber is not None and self.subscriber.connected()
+
+    def left(self) -> dict[str, int]:
+        """What a stop leaves: messages to the next replica, and the outbox and effects in hand to the next leader."""
+        messages = self.subscriber.left() if self.subscriber is not None else 0
+        if not self.duties.leads:
+            return {"messages": messages, "outbox": 0, "effects": 0}
+        # A store that cannot be asked keeps its last answer.
+        with eventlet.Timeout(CLOSE_SECONDS, exception=False), suppress(PyMongoError):
+            self._waiting, _age = self._outbox.measure(self.home.clock.now())
+        return {"messages": messages, "outbox": self._waiting, "effects": self.duties.in_hand}
 
     def show(self, view: type, state: Any) -> Mapping[str, Any]:
         """A state as its view shows it."""
@@ -133,6 +146,18 @@ class Floor:
     def short_reference(self, client: str) -> str:
         """The short reference that people read, for a client id or reference."""
         return crypto.short_reference(client)
+
+    def read_reference(self, text: str) -> str:
+        """The short reference that somebody typed, as it is written.
+
+        Raises:
+            Invalid: It is none, or has a slip in it.
+        """
+        read = crypto.read_short_reference(text.strip())
+        if read is None:
+            rule = "must be the eight characters of a client's reference; one is wrong, look again"
+            raise Invalid(f"reference: {rule}", field="reference")
+        return read
 
     def log_reading(self, request: Request, why: str) -> None:
         """Remember that somebody reads personal data (domain.md, Privacy)."""
@@ -167,14 +192,12 @@ class Floor:
         """Stop following the store, then close the connections to it: the other way round it would seem to be away."""
         for thread in self._followers:
             thread.kill()
+        # Where the store does not answer, the process ends without its leave.
         with eventlet.Timeout(CLOSE_SECONDS, exception=False):
+            self.duties.close()
             for thread in self._followers:
                 _wait_for(thread)
-        self._client.close()
-        if self.home.spans is not None:
-            # A collector that does not answer holds up no stop.
-            with eventlet.Timeout(CLOSE_SECONDS, exception=False):
-                self.home.spans.close()
+            self._client.close()
 
     def _follow(self, step: Callable[[], None]) -> None:
         self._followers.append(eventlet.spawn(step))
@@ -237,7 +260,7 @@ class Floor:
 
     def _measure(self) -> None:
         try:
-            waiting, age = self._outbox.measure(self.home.clock.now())
+            self._waiting, age = self._outbox.measure(self.home.clock.now())
             self._gauges.refresh()
         except PyMongoError as error:
             self.store_ready = False
@@ -246,7 +269,7 @@ class Floor:
             log.error("measure.failed", error=error)
         else:
             settings = self.home.settings
-            self._behind = waiting > settings.outbox_limit or age > settings.outbox_seconds
+            self._behind = self._waiting > settings.outbox_limit or age > settings.outbox_seconds
             self._seen_store()
 
     def _seen_store(self) -> None:

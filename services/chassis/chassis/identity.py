@@ -27,6 +27,9 @@ _CODE = re.compile(
 )
 
 
+_LENGTH = 11
+
+
 def is_identity_code(digits: str, century: str, number: str, check: str) -> bool:
     """Whether the four parts make a code: an existing day, an individual number, and the right check character."""
     day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:])
@@ -39,6 +42,9 @@ def is_identity_code(digits: str, century: str, number: str, check: str) -> bool
 
 def holds_identity_code(text: str) -> bool:
     """Whether a text holds an identity code; a look-alike with a wrong check character is none."""
+    # Nearly no text holds even a look-alike, and most are too short for one.
+    if len(text) < _LENGTH or not _CODE.search(text):
+        return False
     return any(is_identity_code(*match.groups()) for match in _CODE.finditer(text))
 
 

@@ -12,7 +12,7 @@ from marshmallow import ValidationError
 
 from chassis import tracing
 from chassis.border import Cause, journey, schema_of
-from chassis.decision import Handler, Message, stream_of
+from chassis.decision import Classification, Handler, Message, stream_of
 from chassis.identity import find_identity_code
 from chassis.ids import DerivedIds
 from chassis.incoming import Arrival, Due, Order, Result
@@ -127,6 +127,10 @@ def _event(home: Home, arrival: Arrival, at: datetime) -> Taken:
     handler = reader(home, arrival)
     if handler is None:
         raise Ignored
+    if handler.sealed and envelope.classification is not Classification.PERSONAL:
+        raise Unacceptable(
+            Reason.SEALED, "is personal, and must come sealed (a JWE for this organisation)", field="data"
+        )
     where = _identity_code(arrival)
     if where is not None:
         raise Unacceptable(Reason.IDENTITY_CODE, "holds a personal identity code", field=where)

@@ -101,6 +101,9 @@ CONFIRM_SECONDS = _metric(
     Histogram, "viisikko_confirm_seconds", "Publishing outbox documents, until confirmed", buckets=SECONDS
 )
 PUBLISHED = _metric(Counter, "viisikko_published", "Events confirmed by the broker")
+NOT_TAKEN = _metric(
+    Counter, "viisikko_not_taken", "Publishes that the broker could not take (nack), and that are sent again"
+)
 OUTBOX_DOCUMENTS = _metric(Gauge, "viisikko_outbox_documents", "Outbox documents that wait for the relay")
 OUTBOX_ENTRIES = _metric(Gauge, "viisikko_outbox_entries", "Events in them")
 OUTBOX_AGE_SECONDS = _metric(Gauge, "viisikko_outbox_age_seconds", "Age of the oldest outbox document")

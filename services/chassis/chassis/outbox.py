@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -52,14 +52,21 @@ class Outbox:
         if pages:
             self._collection.insert_many(pages, session=session)
 
-    def pages(self, limit: int) -> list[Page]:
-        """The oldest documents."""
-        found = self._collection.find().sort("_id", 1).limit(limit)
+    def pages(self, limit: int, *, without: Collection[ObjectId] = ()) -> list[Page]:
+        """The oldest documents, but for some."""
+        query = {"_id": {"$nin": list(without)}} if without else {}
+        found = self._collection.find(query).sort("_id", 1).limit(limit)
         return [Page(d["_id"], d["at"].replace(tzinfo=UTC), [_entry(e) for e in d["entries"]]) for d in found]
 
     def remove(self, pages: Sequence[Page], session: ClientSession | None = None) -> None:
         """Delete documents whose entries are all confirmed or parked."""
         self._collection.delete_many({"_id": {"$in": [page.id for page in pages]}}, session=session)
+
+    def keep(self, left: Mapping[ObjectId, Sequence[Entry]], session: ClientSession) -> None:
+        """Take all entries but those that are left out of some documents."""
+        for identifier, entries in left.items():
+            kept = {"$set": {"entries": [_stored(entry) for entry in entries]}}
+            self._collection.update_one({"_id": identifier}, kept, session=session)
 
     def measure(self, now: datetime) -> tuple[int, float]:
         """Count what waits, and tell and note in the metrics how many documents they are, and the oldest's seconds."""

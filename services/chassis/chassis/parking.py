@@ -13,10 +13,11 @@ from bson import ObjectId
 from marshmallow import Schema, fields
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
-from chassis import border, strictjson, tracing
+from chassis import border, metrics, strictjson, tracing
 from chassis.border import Cause, Entry
 from chassis.decision import Classification, Contract, Publish, published
 from chassis.identity import find_identity_code, holds_identity_code
+from chassis.logs import log
 from chassis.profile import safe_headers
 from chassis.reasons import Reason
 
@@ -227,6 +228,14 @@ class ParkingLot:
         )
         publish = Publish(EventRefused, to=parked.words[2], data=data, subject=parked.id)
         return border.leave(self._home, publish, cause, aggregate=f"{PARKED}/{parked.id}", version=1, position=0)
+
+
+def tell_parked(parked: Parked) -> None:
+    """Count and log a message that is in the lot now; the log names it by the lot's id, since its own is unchecked."""
+    metrics.PARKED.labels(str(parked.reason)).inc()
+    log.warning(
+        "message.parked", id=parked.id, reason=str(parked.reason), rule=parked.rule, queue=parked.delivery.queue
+    )
 
 
 def readable_id(delivery: Delivery) -> str | None:

@@ -40,6 +40,21 @@ DIED = 1
 BACKLOG = 128
 
 
+class Container(ServiceContainer):
+    """nameko's container, which ends by whatever one of its threads ends with.
+
+    nameko looks for exceptions only; a thread that ends by something else, such as a time limit, would leave whoever
+    waits for its result waiting for ever.
+    """
+
+    def _handle_thread_exited(self, gt: Any) -> None:
+        try:
+            super()._handle_thread_exited(gt)
+        except BaseException as error:  # noqa: BLE001 - see above
+            ended = RuntimeError(f"a thread ended by {type(error).__name__}")
+            self.kill((RuntimeError, ended, None))
+
+
 def find(name: str) -> type[Service]:
     """The service of a name among the installed ones, or of ``module:Class``.
 
@@ -125,7 +140,7 @@ def serve(service: type[Service], floor: Floor, listener: Any) -> int:
     """
     _tell_faults()
     config = {"floor": floor, "listener": listener, "max_workers": WORKERS}
-    container = ServiceContainer(service, config)
+    container = Container(service, config)
     floor.subscriber = next(e for e in container.entrypoints if isinstance(e, Subscriber))
     stop = Event()
 
@@ -139,11 +154,20 @@ def serve(service: type[Service], floor: Floor, listener: Any) -> int:
     eventlet.spawn(_watch, container, stop)
     log.info("service.started", http="{}:{}".format(*floor.home.settings.http))
     code: int = stop.wait()
-    container.stop()
-    floor.duties.stop()
-    floor.close()
+    _drain(container, floor)
     log.info("service.stopped", code=code)
     return code
+
+
+def _drain(container: ServiceContainer, floor: Floor) -> None:
+    """Finish what was begun, within the one limit that a stop has, and say what is left where that was too short."""
+    with eventlet.Timeout(floor.home.settings.drain_seconds, exception=False):
+        container.stop()
+        floor.duties.drain()
+    left = floor.left()
+    if any(left.values()):
+        log.warning("service.left", **left)
+    floor.close()
 
 
 def _tell_faults() -> None:

@@ -35,8 +35,22 @@ _DISCARD_BYTES = 64 * 1024
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
+class _Wsgi(wsgi.Server):
+    """Counts the requests that are being answered."""
+
+    answering = 0
+
+
 class Protocol(HttpOnlyProtocol):
     """HTTP on one connection, which an answer may end; what the client still sends is then read for a little while."""
+
+    def handle_one_response(self) -> None:
+        """Answer one request; a stop waits until it is sent."""
+        self.server.answering += 1
+        try:
+            super().handle_one_response()
+        finally:
+            self.server.answering -= 1
 
     def get_environ(self) -> Any:
         """The request, with a way to end its connection."""
@@ -62,6 +76,7 @@ class Server(WebServer):
     """nameko's web server with limits, one form of error, and no way for a request to end the container."""
 
     _gt: Any
+    _is_accepting: bool
 
     @property
     def floor(self) -> Floor:
@@ -73,11 +88,11 @@ class Server(WebServer):
         """Serve the socket that is bound already: a port that is taken is known before anything else starts."""
         if self._gt is None:
             self._sock = self.container.config["listener"]
-            self._serv = wsgi.Server(
+            self._serv = _Wsgi(
                 self._sock,
                 self._sock.getsockname(),
                 # Errors of routing are problems as well.
-                partial(_application, self.make_url_map()),
+                partial(self._answered, self.make_url_map()),
                 protocol=Protocol,
                 debug=False,
                 log_output=False,
@@ -85,6 +100,25 @@ class Server(WebServer):
                 socket_timeout=SOCKET_SECONDS,
             )
             self._gt = self.container.spawn_managed_thread(self.run)
+
+    def end(self) -> None:
+        """Take no more connections; those that are there end with their next answer."""
+        if self._is_accepting:
+            self._is_accepting = False
+            self._gt.kill()
+            self._sock.close()
+
+    def stop(self) -> None:
+        """End, and wait for the answers that are on their way: what was done must also be told."""
+        self.end()
+        super().stop()
+        while self._serv.answering:
+            eventlet.sleep(ACCEPT_SECONDS / 10)
+
+    def _answered(self, routes: Any, environ: Any, start_response: Any) -> Any:
+        if not self._is_accepting:
+            environ[_CLOSE]()
+        return _application(routes, environ, start_response)
 
     def run(self) -> None:
         """Take connections; where there are no file descriptors, wait for some instead of going deaf for ever."""

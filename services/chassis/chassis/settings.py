@@ -234,6 +234,7 @@ class Settings:
         outbox_seconds: Age of the oldest outbox document beyond which the same holds.
         effect_attempts: Tries of an effect before it is given up.
         effect_seconds: How long one try of an effect may take.
+        drain_seconds: How long a stop may take to finish what was begun; then it says what it leaves, and ends.
         replays_per_second: Parked events that are replayed in a second at the most.
         heartbeat_seconds: How often broker and service tell each other that they are alive; a frozen one is given up
             after two to three of them (https://www.rabbitmq.com/docs/heartbeats).
@@ -265,6 +266,7 @@ class Settings:
     outbox_seconds: float = setting("VIISIKKO_OUTBOX_SECONDS", positive, default=600.0)
     effect_attempts: int = setting("VIISIKKO_EFFECT_ATTEMPTS", count, default=12)
     effect_seconds: float = setting("VIISIKKO_EFFECT_SECONDS", positive, default=120.0)
+    drain_seconds: float = setting("VIISIKKO_DRAIN_SECONDS", positive, default=30.0)
     replays_per_second: int = setting("VIISIKKO_REPLAYS_PER_SECOND", count, default=100)
     heartbeat_seconds: int = setting("VIISIKKO_HEARTBEAT_SECONDS", count, default=20)
     lease_seconds: float = setting("VIISIKKO_LEASE_SECONDS", positive, default=15.0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 MAX_DEPTH = 32
@@ -18,6 +19,9 @@ MAX_INTEGER = 2**63
 MAX_DIGITS = 40
 """Longer integers are refused before they are computed, which takes Python the square of their length."""
 
+
+_LONG = re.compile(rb"[:,\[]-?\d{19}")
+"""Where an integer beyond 64 bits may stand; in a string such a row of digits has a quote before it."""
 
 _HALF = "a string holds half a character (a lone surrogate)"
 
@@ -54,20 +58,25 @@ def loads(body: bytes, *, depth: int = MAX_DEPTH) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Compact UTF-8.
+    """Compact UTF-8 that `loads` can read.
 
     Raises:
-        NotStrict: A number is not finite, a string holds half a character, or it nests without end.
+        NotStrict: A number is not finite or beyond 64 bits, a string holds half a character, or it nests deeper than
+            `MAX_DEPTH`.
         TypeError: A value is none of JSON's.
     """
     try:
-        return _ENCODER.encode(value).encode("utf-8")
+        body = _ENCODER.encode(value).encode("utf-8")
     except UnicodeEncodeError:
         raise NotStrict(_HALF) from None
     except ValueError:
         raise NotStrict("a number is not finite, or a value holds itself") from None
     except RecursionError:
         raise NotStrict(_too_deep(MAX_DEPTH)) from None
+    # Reading it back is the surest check, and hardly any body gives reason to.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH or _LONG.search(body):
+        loads(body)
+    return body
 
 
 def _too_deep(depth: int) -> str:

@@ -12,7 +12,7 @@ from nameko.extensions import Entrypoint
 
 from chassis import metrics
 from chassis.admission import Admitted, admit
-from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect
+from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect, hang_up
 from chassis.duties import Wake
 from chassis.incoming import Delivery, Replay
 from chassis.killswitch import Failing
@@ -36,9 +36,6 @@ TURN_MESSAGES = 4
 
 LINGER_STEP_SECONDS = 0.001
 """How often a batch that is not full looks whether it is."""
-
-DRAIN_SECONDS = 30.0
-"""How long a stop waits for what was taken already."""
 
 
 class _Line:
@@ -79,10 +76,7 @@ class _Line:
             self.channel.basic_cancel(name)
 
     def close(self) -> None:
-        try:
-            self.connection.close()
-        except Exception as error:  # noqa: BLE001 - it is being given up
-            log.debug("subscriber.close", error=error)
+        hang_up(self.connection)
 
     def _declare(self) -> None:
         # A queue may dead-letter only into an exchange that is there.
@@ -139,6 +133,7 @@ class Subscriber(Entrypoint):
         self._is_full: Callable[[], bool] = floor.is_full
         self.failing = Weather("decisions")
         self._line: _Line | None = None
+        self._at_hand = 0
         self._running = False
         self._weather = Weather("broker")
         self._threads: list[Any] = []
@@ -150,15 +145,19 @@ class Subscriber(Entrypoint):
         self._threads.append(eventlet.spawn(self._work))
 
     def stop(self) -> None:
-        """Stop taking, finish what was taken, acknowledge it, and only then close; called by nameko."""
+        """Stop taking, finish what was taken, acknowledge it, and only then close; called by nameko.
+
+        It takes as long as that takes: the runner says when a stop has taken too long.
+        """
         self._running = False
-        with eventlet.Timeout(DRAIN_SECONDS, exception=False):
-            for thread in self._threads:
-                thread.wait()
         for thread in self._threads:
-            thread.kill()
+            thread.wait()
         if self._line is not None:
             self._line.close()
+
+    def left(self) -> int:
+        """How many messages it has taken and not acknowledged; the broker gives them to the next."""
+        return self._at_hand + (len(self._line.pending) if self._line is not None else 0)
 
     def connected(self) -> bool:
         """Whether messages can come."""
@@ -227,12 +226,15 @@ class Subscriber(Entrypoint):
             eventlet.sleep(LINGER_STEP_SECONDS)
         tag, admitted = self._next(line)
         metrics.BATCH_MESSAGES.observe(len(admitted))
+        self._at_hand = len(admitted)
         if not self._settled(admitted):
-            log.warning("subscriber.left", messages=len(admitted) + len(line.pending))
+            self._at_hand += len(line.pending)
             line.give_up()
+            return
         # After a reconnection the broker sends the batch again, and its marks tell that it is known.
-        elif line is self._line:
+        if line is self._line:
             line.ack(tag)
+        self._at_hand = 0
 
     def _next(self, line: _Line) -> tuple[int, list[Admitted]]:
         settings = self.home.settings

@@ -253,6 +253,11 @@ class Running:
             raise RuntimeError("not started")
         return self._process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None where it runs."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """Start the process; `wait_ready` waits for it."""
         command = [sys.executable, "-W", "ignore", "-m", "chassis.run", self._service]

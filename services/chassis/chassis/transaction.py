@@ -11,20 +11,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from eventlet import Timeout
 from marshmallow import ValidationError
 from pymongo.errors import AutoReconnect
 
-from chassis import border, metrics, states
+from chassis import border, metrics, states, tracing
 from chassis.aggregates import Document, history_collection
 from chassis.batch import Batch, Conflict, DeadEffect, Writer
-from chassis.border import Entry
+from chassis.border import Entry, journey
 from chassis.crypto import FieldCipher
 from chassis.decision import Aggregate, Decision, Effect, Invalid, NotYours, Refused, stream_of
 from chassis.incoming import Again, Arrival, Delivery, Due, Failed, Order, Outcome, Replay, Result, Settled
 from chassis.killswitch import Failing, KillSwitch
 from chassis.logs import kind_of, log
 from chassis.messages import Ignored, Taken, take
-from chassis.parking import EFFECTS_QUEUE, Parked
+from chassis.parking import EFFECTS_QUEUE, Parked, tell_parked
 from chassis.profile import HEADERS, safe_headers
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import own_exchange, queue, wait
@@ -78,8 +79,11 @@ class Transaction:
         """Declare the indexes that the chassis needs."""
         self._writer.indexes()
 
-    def apply(self, incoming: Sequence[Incoming]) -> list[Outcome]:
+    def apply(self, incoming: Sequence[Incoming | Taken]) -> list[Outcome]:
         """Apply a batch: one transaction or, where that fails, one for each message.
+
+        Args:
+            incoming: What reached the service; `Taken` where that was made ready before.
 
         Returns:
             What became of each, in order. What this service fails at is tried again later, and at last parked as
@@ -95,9 +99,10 @@ class Transaction:
             raise
         except AutoReconnect as error:
             raise StoreAway from error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the innocent must not go under with the guilty
+        # A time limit is no Exception: it would end the worker and leave whoever waits for it waiting for ever.
+        except (Exception, Timeout) as error:  # noqa: BLE001 - the innocent must not go under with the guilty
             if len(incoming) == 1:
-                return [self._alone(incoming[0], error)]
+                return [self._alone(_origin(incoming[0]), error)]
             log.warning("batch.split", messages=len(incoming), error=error)
             return [outcome for one in incoming for outcome in self.apply([one])]
 
@@ -149,10 +154,11 @@ class Transaction:
                 time.sleep(CONFLICT_WAIT_SECONDS * count)
         raise StoreAway(f"{CONFLICT_TRIES} writers in a row were first")
 
-    def _together(self, incoming: Sequence[Incoming]) -> list[Outcome]:
+    def _together(self, ready: Sequence[Incoming | Taken]) -> list[Outcome]:
+        incoming = [_origin(one) for one in ready]
         batch = Batch(at=self._home.clock.now())
         since, started = time.time_ns(), time.perf_counter()
-        outcomes = self._decide_all(incoming, batch)
+        outcomes = self._decide_all(ready, batch)
         batch.dead_effects = _dead_effects(incoming, outcomes, batch.at)
         batch.replayed = _ended_replays(incoming, outcomes)
         metrics.DECIDE_SECONDS.observe(time.perf_counter() - started)
@@ -182,8 +188,8 @@ class Transaction:
         if self._home.spans is not None:
             self._home.spans.batch(self._home, incoming, outcomes, batch.entries, since)
 
-    def _decide_all(self, incoming: Sequence[Incoming], batch: Batch) -> list[Outcome]:
-        taken = [self._take(one, batch) for one in incoming]
+    def _decide_all(self, incoming: Sequence[Incoming | Taken], batch: Batch) -> list[Outcome]:
+        taken = [one if isinstance(one, Taken) else self._take(one, batch) for one in incoming]
         wanted = {one.place: one.handler.aggregate for one in taken if isinstance(one, Taken)}
         batch.documents = self._load(wanted)
         reads = self._home.reads()
@@ -356,7 +362,7 @@ def _why(refusal: Refused) -> tuple[Reason, str, str | None]:
 
 
 def _failed(home: Home, incoming: Incoming, batch: Batch, error: Exception | None) -> Outcome:
-    log.error("decision.failed", message=_name(incoming), error=error)
+    log.error("decision.failed", message=_name(incoming), **_ids(home, incoming), error=error)
     if isinstance(incoming, Arrival):
         if incoming.delivery.attempts < len(home.settings.retry_seconds):
             return _retried(home, incoming, batch)
@@ -440,14 +446,30 @@ def _parked_effect(result: Result, outcome: Outcome, at: datetime) -> Parked:
     return Parked(delivery=delivery, reason=Reason.EFFECT, error=result.error or f"result: {refused}", at=at)
 
 
+def _origin(ready: Incoming | Taken) -> Incoming:
+    return ready.origin if isinstance(ready, Taken) else ready
+
+
 def _name(incoming: Incoming) -> str:
     return incoming.envelope.name if isinstance(incoming, Arrival) else incoming.name
+
+
+def _ids(home: Home, incoming: Incoming) -> dict[str, str | None]:
+    """What finds a message again: in the stores by its id, at other services by journey and trace."""
+    trace = tracing.of(home, incoming).trace
+    match incoming:
+        case Arrival(envelope=envelope):
+            return {"id": envelope.id, "correlation": envelope.correlation or journey(envelope.subject), "trace": trace}
+        case Order():
+            return {"id": incoming.path.get("id"), "trace": trace}
+        case Due() | Result():
+            return {"id": incoming.id, "correlation": journey(incoming.id), "trace": trace}
 
 
 def _count(outcomes: Sequence[Outcome], batch: Batch) -> None:
     for outcome in outcomes:
         metrics.SETTLED.labels(str(outcome.settled)).inc()
     for parked in [*batch.parked, *(dead.parked for dead in batch.dead_effects)]:
-        metrics.PARKED.labels(str(parked.reason)).inc()
+        tell_parked(parked)
     for delivery in batch.retried:
         metrics.RETRIES.labels(str(delivery.attempts + 1)).inc()

@@ -147,6 +147,11 @@ class Route(HttpRequestHandler):
         self.answers = tuple(answers)
         self.command = command
 
+    def stop(self) -> None:
+        """Take no more requests; called by nameko, which then waits for those that are being worked on."""
+        self.server.end()
+        super().stop()
+
     def get_url_rule(self) -> Rule:
         """The route for werkzeug."""
         return Rule(self.url.replace("{", "<").replace("}", ">"), methods=[self.method])

@@ -32,7 +32,7 @@ def keep_client(client: Client | None, message: Message, reads: Reads) -> Decisi
 
 clients.command("import-client", schemas.ClientBody, key=by_case_number)(keep_client)
 clients.command("register-client", schemas.ClientBody, key=by_case_number)(keep_client)
-clients.event("client.referred", schemas.ClientRead, said_by=anyone, key=by_case_number)(keep_client)
+clients.event("client.referred", schemas.ClientRead, said_by=anyone, key=by_case_number, sealed=True)(keep_client)
 
 
 @clients.command("change-consent", schemas.ConsentBody, key=lambda message: message.path["id"])

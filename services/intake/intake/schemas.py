@@ -376,3 +376,6 @@ class ClientsQuery(Query):
     """Query of ``GET /v1/clients``."""
 
     coach = fields.String(validate=validate.Length(min=1, max=64))
+    reference = fields.String(
+        validate=validate.Length(min=1, max=64), metadata={"description": "As a mail or the sheet shows it"}
+    )

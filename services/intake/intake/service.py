@@ -79,8 +79,11 @@ class Intake(Service):
         answers=[Answer(schema=SummaryShown, many=True, media=NDJSON)],
     )
     def list_clients(self, request: Request) -> Stream:
-        """All clients without the persons, or a coach's (``?coach=``), one a line."""
-        return Stream(self._summary(client) for client in self.store.ids(request.query.get("coach")))
+        """Clients without the persons, one a line: all, a coach's (``?coach=``), or the one with ``?reference=``."""
+        typed = request.query.get("reference")
+        wanted = self.floor.read_reference(typed) if typed else None
+        clients = self.store.ids(request.query.get("coach"))
+        return Stream(self._summary(client) for client in clients if wanted in {None, self._short(client)})
 
     @get("/v1/clients/{id}", roles={"coach"}, personal=True, answers=[Answer(schema=ClientShown)])
     def show(self, request: Request) -> Mapping[str, Any]:

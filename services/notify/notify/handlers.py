@@ -114,7 +114,7 @@ for _name in dict.fromkeys(SENDER_HEARS + RECEIVER_HEARS):
     notifications.event(_name, schemas.ReferralMoved, said_by=anyone, key=by_event)(tell_of_referral)
 
 
-@notifications.event("client.disclosed", schemas.ClientDisclosed, said_by=anyone, key=by_event)
+@notifications.event("client.disclosed", schemas.ClientDisclosed, said_by=anyone, key=by_event, sealed=True)
 def tell_of_contact(_none: Notification | None, message: Message, reads: Reads) -> Decision[Notification]:
     """The accepting organisation hears that the client's name and contact have come; the letter holds neither."""
     to = on_duty(reads.directory, Duty.REFERRALS)

@@ -162,7 +162,7 @@ def receive_referral(referral: Referral | None, message: Message, _reads: Reads)
     return Decision(state=_received(message, Status.REQUESTED))
 
 
-@referrals.event("client.disclosed", schemas.ClientDisclosed, said_by=sender, key=by_referral_told)
+@referrals.event("client.disclosed", schemas.ClientDisclosed, said_by=sender, key=by_referral_told, sealed=True)
 def receive_contact(referral: Referral | None, message: Message, _reads: Reads) -> Decision[Referral]:
     """Name and contact of an accepted client come, sealed for this organisation, and are kept encrypted."""
     referral = _known(referral)

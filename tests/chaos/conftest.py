@@ -1,0 +1,8 @@
+"""The run's own modules are the package ``chaos``, for the tests as for the services that it starts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
