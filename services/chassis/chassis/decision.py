@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -252,6 +253,19 @@ def by_subject(message: Message) -> str:
     return message.subject
 
 
+@dataclass(frozen=True, slots=True)
+class Older:
+    """How a handler reads an older version of its event, until the last publisher has moved.
+
+    Attributes:
+        schema: marshmallow schema class that loads the older version's data.
+        upcast: A pure function from what that schema loads to what the handler's own schema would load.
+    """
+
+    schema: type
+    upcast: Callable[[Any], Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
     """One decide-function and all that the chassis must know to call it.
@@ -265,6 +279,7 @@ class Handler:
         key: Names the aggregate's id.
         said_by: Whether the speaker may say it, given the state (None: no aggregate yet).
         decide: The function itself.
+        older: Version → how it is read, for older versions of the event that it also takes.
     """
 
     name: str
@@ -275,6 +290,20 @@ class Handler:
     key: Key
     said_by: SaidBy
     decide: Decide
+    older: Mapping[int, Older] = field(default_factory=dict)
+
+    def load(self, data: Any, version: int, load: Callable[[type, Any], Any]) -> Any:
+        """What `decide` gets of a message's data, whichever of the versions that the handler reads it came in.
+
+        Args:
+            data: JSON.
+            version: Version of the message.
+            load: Loads data with a schema class.
+        """
+        older = self.older.get(version)
+        if older is not None:
+            return older.upcast(load(older.schema, data))
+        return data if self.schema is None else load(self.schema, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,11 +326,22 @@ class Aggregate:
     schema: int = 1
     upcasts: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
-    def event(
-        self, name: str, schema: type, *, said_by: SaidBy, key: Key = by_subject, version: int = 1
+    def event(  # noqa: PLR0913 - all but the first two are given by name, and most have defaults
+        self,
+        name: str,
+        schema: type,
+        *,
+        said_by: SaidBy,
+        key: Key = by_subject,
+        version: int = 1,
+        older: Mapping[int, Older] | None = None,
     ) -> Callable[[Decide], Decide]:
-        """React to an event of the network."""
-        return self._register("event", name, schema, key, said_by, version)
+        """React to an event of the network; where `older` versions of it are read too, to each of their events once.
+
+        A publisher says an event in all its versions with the same sequence, the newest first, so that the first that
+        comes is applied and the others settle as superseded.
+        """
+        return self._register("event", name, schema, key, said_by, version, older or {})
 
     def told(self, name: str, schema: type, *, key: Key = by_subject) -> Callable[[Decide], Decide]:
         """React to a `Tell` of the own service."""
@@ -320,7 +360,14 @@ class Aggregate:
         return self._register("result", name, None, by_subject, own, 1)
 
     def _register(  # noqa: PLR0913, PLR0917 - private, and each argument is a field of Handler
-        self, kind: str, name: str, schema: type | None, key: Key, said_by: SaidBy, version: int
+        self,
+        kind: str,
+        name: str,
+        schema: type | None,
+        key: Key,
+        said_by: SaidBy,
+        version: int,
+        older: Mapping[int, Older] = MappingProxyType({}),
     ) -> Callable[[Decide], Decide]:
         def register(decide: Decide) -> Decide:
             self.handlers.add(
@@ -333,6 +380,7 @@ class Aggregate:
                     key=key,
                     said_by=said_by,
                     decide=decide,
+                    older=older,
                 )
             )
             return decide
@@ -374,11 +422,12 @@ class Handlers:
         """
         # Timers and results are named within their aggregate; all other messages within the service.
         place = handler.aggregate.name if handler.kind in {"timer", "result"} else ""
-        key = (handler.kind, place, handler.name, handler.version)
-        if key in self._handlers:
-            message = f"{self.service}: two handlers for {handler.kind} {handler.name} version {handler.version}"
-            raise ValueError(message)
-        self._handlers[key] = handler
+        keys = [(handler.kind, place, handler.name, version) for version in (handler.version, *handler.older)]
+        for key in keys:
+            if key in self._handlers:
+                message = f"{self.service}: two handlers for {handler.kind} {handler.name} version {key[-1]}"
+                raise ValueError(message)
+        self._handlers |= dict.fromkeys(keys, handler)
 
     def find(self, kind: str, name: str, *, version: int = 1, aggregate: str = "") -> Handler | None:
         """The handler for a message, or None. Timers and results are asked for with their aggregate's name."""
@@ -386,7 +435,7 @@ class Handlers:
 
     def all(self) -> Sequence[Handler]:
         """Every handler, in the order of the file."""
-        return tuple(self._handlers.values())
+        return tuple({id(handler): handler for handler in self._handlers.values()}.values())
 
     def timed(self) -> Sequence[str]:
         """The aggregates that have timers."""
