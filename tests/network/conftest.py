@@ -18,12 +18,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     made = Parts(tmp_path_factory.mktemp("network"))
     made.region.start()
     yield made
-    # Their data are thrown away, so they need not take the seconds of a stop in good order.
-    for site in made.region.sites.all():
-        site.broker.kill()
-    made.region.stop()
-    for cable in made.cables.values():
-        cable.close()
+    made.end()
 
 
 @pytest.fixture

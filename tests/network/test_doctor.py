@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parts import Parts, send
+from parts import Box, Parts, send
 
 from chassis import settings
 from chassis.testing_live import eventually
@@ -111,14 +111,17 @@ def test_a_store_and_a_mail_server_that_are_away_are_told(parts: Parts) -> None:
 
 
 @pytest.mark.usefixtures("stray")
-def test_a_link_that_a_refused_binding_shut_down_is_found_explained_and_restarted(parts: Parts) -> None:
+def test_a_link_that_a_refused_binding_shut_down_is_found_explained_and_mended_without_loss(
+    parts: Parts, boxes: dict[str, Box]
+) -> None:
     facts = facts_of(parts)
     found = eventually(lambda: "federation link" in (seen := ill(facts)) and seen)
     assert "# to curious (refused)" in found["own bindings"].text
     assert "--mend" in found["federation link"].next_step
+    meanwhile = send(parts, "epky", "sedu", 20)
 
     done = mend(facts)
 
     assert done[0] == "removed the binding # to curious"
     eventually(lambda: not ill(facts), what="all well")
-    assert send(parts, "epky", "sedu")
+    eventually(lambda: boxes["sedu"].taken() == meanwhile)

@@ -43,6 +43,11 @@ class Folder:
         return self.path / "network.json"
 
     @property
+    def applied(self) -> Path:
+        """What the last `viisikko apply` has done; written when it is."""
+        return self.path / "applied.json"
+
+    @property
     def clock(self) -> Path:
         """The file that moves the clock of every service."""
         return self.path / "clock"

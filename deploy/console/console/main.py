@@ -45,6 +45,7 @@ err = Console(stderr=True)
 
 FAILED, USAGE, SOME_REFUSED = 1, 2, 3
 START_SECONDS = 150
+APPLY_SECONDS = 600
 
 FolderOption = Annotated[
     Path, typer.Option("--folder", help="Where the network keeps everything.", envvar="VIISIKKO_FOLDER")
@@ -147,6 +148,27 @@ def rotate(
 
 
 @app.command()
+def apply(folder: FolderOption = DEFAULT_FOLDER) -> None:
+    """Make the running network what its network.toml says now: who joins, leaves, or may address whom."""
+    with _told():
+        reach = _reach(folder)
+        reach.folder.applied.unlink(missing_ok=True)
+        os.kill(reach.state["supervisor"], signal.SIGHUP)
+        deadline = time.monotonic() + APPLY_SECONDS
+        with err.status("applying"):
+            while not reach.folder.applied.exists():
+                if time.monotonic() > deadline or not _alive(reach.folder.state):
+                    raise RuntimeError(f"the change did not end in time: read {folder / 'supervisor.log'}")
+                time.sleep(0.1)
+        answer = json.loads(reach.folder.applied.read_text("utf-8"))
+        if "failed" in answer:
+            raise RuntimeError(answer["failed"])
+        for line in answer["done"]:
+            out.print(line, highlight=False)
+        out.print("The network is as network.toml says.")
+
+
+@app.command()
 def doctor(
     organisation: Annotated[
         str | None,
@@ -212,16 +234,53 @@ def demo(
 @app.command()
 def prepare(
     broker: Annotated[str, typer.Option("--broker", help="host:port under which the services reach the broker.")],
-    definitions: Annotated[Path, typer.Option("--definitions", help="File to write for the broker.")],
+    definitions: Annotated[Path, typer.Option("--definitions", help="Folder for what the broker reads.")],
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help="Name under which others reach the hub, for its certificate.")
+    ] = None,
     network: NetworkOption = DEFAULT_NETWORK,
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
-    """Make keys, tokens, passwords and the broker's definitions for containers; what is there already stays."""
+    """Make keys, tokens, passwords and the hub's definitions for containers; what is there already stays."""
     with _told():
         from console.prepare import prepare as make
 
-        make(network, folder, broker, definitions)
-        out.print(f"Keys and each organisation's secrets are in {folder}, the broker's definitions in {definitions}.")
+        make(network, folder, broker, definitions, host or ["localhost"])
+        out.print(f"Keys and each organisation's secrets are in {folder}, what the broker reads in {definitions}.")
+
+
+@app.command("prepare-part")
+def prepare_own_part(
+    code: Annotated[str, typer.Argument(help="Code of the organisation.")],
+    package: Annotated[Path, typer.Option("--package", help="Folder that `viisikko join` wrote.", file_okay=False)],
+    broker: Annotated[str, typer.Option("--broker", help="Host under which the services reach the own broker.")],
+    definitions: Annotated[Path, typer.Option("--definitions", help="Folder for what the broker reads.")],
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Make keys, tokens, passwords and the definitions of an own part; what is there already stays."""
+    with _told():
+        from console.prepare import prepare_part
+
+        prepare_part(code, package, folder, broker, definitions)
+        out.print(f"Send {folder / 'keys' / code}.json, your public keys, to the hub's operator.", soft_wrap=True)
+
+
+@app.command()
+def join(
+    code: Annotated[str, typer.Argument(help="Code of the organisation.")],
+    host: Annotated[
+        str | None, typer.Option("--host", help="host:port of the hub as others reach it; by default as it runs here.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Folder to write; by default joined/CODE.")] = None,
+    network: NetworkOption = DEFAULT_NETWORK,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Write the package that a new organisation needs, and say what it does with it. Run it where the hub runs."""
+    with _told():
+        from console.join import pack
+
+        for line in pack(code, network, folder, host, to or Path("joined") / code):
+            out.print(line, soft_wrap=True, highlight=False)
 
 
 @app.command()

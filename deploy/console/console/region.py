@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,13 +16,13 @@ import httpx
 
 from chassis.decision import Network, Organisation
 from chassis.private import write_private
-from console import interrupts
+from console import change, interrupts
 from console.folder import Folder
 from console.nodes.broker import OPERATOR, RabbitNode
 from console.nodes.mail import MailSink
 from console.nodes.ports import free_port
 from console.nodes.processes import Nodes, NotReady, Process
-from console.sites import Road, Sites, straight
+from console.sites import Road, Site, Sites, straight
 
 READY_SECONDS = 90
 SENDER = "viisikko@localhost"
@@ -49,6 +49,11 @@ class Running:
     service: str
     url: str
     process: Process
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return int(self.url.rpartition(":")[2])
 
     def ready(self) -> bool:
         """Whether it says that it is ready."""
@@ -108,6 +113,31 @@ class Region:
         self.services = []
         self.folder.state.unlink(missing_ok=True)
 
+    def change(self, network: Network) -> list[str]:
+        """Make the running network another one; what was done.
+
+        The file must say so already, since each service reads it when it is started again.
+
+        Raises:
+            NotChanged: A service's data would stay behind; nothing was done.
+            NotReady: A new part did not come up.
+            NotTaken: A broker refuses its definitions.
+        """
+        change.check(self.network, network)
+        before, is_new = self.sites.parts, network != self.network
+        self.network = network
+        self._end_services()
+        self.sites.change(network)
+        gone = [site for code, site in before.items() if code not in self.sites.parts]
+        done = [f"{site.code}: leaves, {self._last_events(site)}" for site in gone]
+        done += change.brokers(self.sites, before, lambda site: site.start(self._nodes))
+        if is_new:
+            self._restart_services()
+        for site in gone:
+            site.stop()
+        self._write_state()
+        return done
+
     def url(self, organisation: str, service: str) -> str:
         """Where a service listens.
 
@@ -146,12 +176,34 @@ class Region:
         self._say(f"services of {', '.join(o.code for o in members)}")
         for organisation in members:
             for service in organisation.runs:
-                self._start_service(organisation, service)
-        self._wait()
+                self._start_service(organisation, service, free_port())
+        self._wait(self.services)
         self._write_state()
 
-    def _start_service(self, organisation: Organisation, service: str) -> None:
-        port = free_port()
+    def _last_events(self, site: Site) -> str:
+        reached = change.drained(self.sites.hub, site)
+        return f"and its last events are{'' if reached else ' not'} at the hub"
+
+    def _end_services(self) -> None:
+        """End the services that nobody runs any more."""
+        wanted = {(o.code, service) for o in self.network.organisations.values() for service in o.runs}
+        for one in [one for one in self.services if (one.organisation, one.service) not in wanted]:
+            one.process.stop()
+            self.services.remove(one)
+
+    def _restart_services(self) -> None:
+        """Start each service again, one after the other, so that it reads the file; and those that are new."""
+        running = {(one.organisation, one.service): one for one in self.services}
+        for organisation in self.network.organisations.values():
+            for service in organisation.runs:
+                known = running.get((organisation.code, service))
+                if known:
+                    known.process.stop()
+                    self.services.remove(known)
+                self._start_service(organisation, service, known.port if known else free_port())
+                self._wait(self.services[-1:])
+
+    def _start_service(self, organisation: Organisation, service: str, port: int) -> None:
         process = Process(
             f"{organisation.code}.{service}",
             [sys.executable, "-W", "ignore", "-m", "chassis.run", service],
@@ -197,9 +249,9 @@ class Region:
         write_private(file, self.amqp(organisation))
         return file
 
-    def _wait(self) -> None:
+    def _wait(self, services: Sequence[Running]) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        waiting = list(self.services)
+        waiting = list(services)
         while waiting:
             for running in list(waiting):
                 if not running.process.running:
@@ -220,6 +272,7 @@ class Region:
             "brokers": {site.code: _operator(site.broker) for site in self.sites.all()},
             "links": {code: self.sites.links(code).without_password() for code in self.sites.parts},
             "amqp": {code: self.amqp(code) for code in self.network.organisations},
+            "hub": self.broker.tls_address(),
             "mail": str(self.mail.folder / "maildir"),
             "doctor": {code: self._facts(code) for code in self.network.organisations},
         }

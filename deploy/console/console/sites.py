@@ -57,6 +57,11 @@ class Site:
             nodes.add(node.stop)
             node.start()
 
+    def stop(self) -> None:
+        """Stop both, the broker first."""
+        self.broker.stop()
+        self.store.stop()
+
 
 class Sites:
     """All sites of a network: who is on which, and how each organisation reaches its own."""
@@ -80,8 +85,7 @@ class Sites:
         self.network = network
         self.hub = self._site(network.hub, folder.path, HUB_PLUGINS)
         self.parts = {code: self._part(code) for code, o in network.organisations.items() if o.joins == "own"}
-        for site in self.all():
-            site.broker.load(partial(self.definitions, site.code))
+        self._load()
 
     def all(self) -> Sequence[Site]:
         """Every site, the hub's first."""
@@ -94,6 +98,21 @@ class Sites:
             return definitions.build(self.network, self._reads, passwords=passwords)
         password = self._folder.local_password(code)
         return definitions.build_part(self.network, self._reads, code, password=password, links=self.links(code))
+
+    def change(self, network: Network) -> None:
+        """Let everything that is asked from now on go by another network; no broker is told yet.
+
+        A part that is new is described and not started; one that is gone is no longer among the parts.
+        """
+        self.network = network
+        self._folder.make(network)
+        own = [code for code, o in network.organisations.items() if o.joins == "own"]
+        self.parts = {code: self.parts.get(code) or self._part(code) for code in own}
+        self._load()
+
+    def _load(self) -> None:
+        for site in self.all():
+            site.broker.load(partial(self.definitions, site.code))
 
     def of(self, organisation: str) -> Site:
         """The site of an organisation: its own, or the hub's."""

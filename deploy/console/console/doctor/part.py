@@ -17,8 +17,12 @@ from chassis.decision import Network
 from chassis.storetime import store_time
 from console.doctor.findings import Facts, Ill
 from console.links import HUB
+from console.nodes.processes import wait_until
 
 SECONDS = 10
+COMES_UP_SECONDS = 15
+"""Longer than a link waits before it tries again."""
+
 CLOCKS_DIFFER_SECONDS = 2
 UNSYNCHRONISED = 5
 """``TIME_ERROR`` of ntp_gettime(3): nothing keeps the clock right."""
@@ -143,8 +147,11 @@ def mend(management: Management, facts: Facts, network: Network) -> list[str]:
         target = f"{kind}/{quote(stray['destination'], safe='')}/{quote(stray['properties_key'], safe='')}"
         management.client.delete(f"/api/bindings/%2F/e/{topology.INCOMING}/{target}").raise_for_status()
         done.append(f"removed the binding {stray['routing_key']} to {stray['destination']}")
+    # A link that comes up while it is restarted takes the hub's queue along, with all that is in it. So it gets time to
+    # come up by itself, which it does once nothing is refused any more.
+    wait_until(lambda: all(map(_runs, management.get("/api/federation-links"))), seconds=COMES_UP_SECONDS)
     for link in management.get("/api/federation-links"):
-        if link["status"] != "running":
+        if link["status"] == "shutdown":
             path = f"/api/federation-links/vhost/%2F/{link['id']}/{link['node']}/restart"
             management.client.delete(path).raise_for_status()
             done.append("restarted the federation link")
@@ -152,6 +159,10 @@ def mend(management: Management, facts: Facts, network: Network) -> list[str]:
         management.client.delete(f"/api/shovels/vhost/%2F/{HUB}/restart").raise_for_status()
         done.append("restarted the shovel")
     return done
+
+
+def _runs(link: Mapping[str, Any]) -> bool:
+    return bool(link["status"] == "running")
 
 
 def store(uri: str) -> str:
