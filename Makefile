@@ -5,7 +5,7 @@ BIN := .venv/bin
 PACKAGES := services/chassis services/intake services/assessment services/catalogue services/referral services/notify \
 	deploy/console
 
-.PHONY: setup demo up down test chaos bench check lock contract clean
+.PHONY: setup demo up down test fuzz chaos bench check lock contract clean
 .DEFAULT_GOAL := setup
 
 setup: .venv/.ready
@@ -31,6 +31,9 @@ chaos: setup ## The promise under faults drawn from a seed: EVENTS=10000 SEED=7.
 bench: setup ## How fast it is, against what. ROUNDS=5 EVENTS=6000 MEMORY=300000 ONLY=name,name; PROFILE=1 writes .viisikko/profile.txt.
 	@PYTHONPATH=tests ROUNDS="$(ROUNDS)" EVENTS="$(EVENTS)" MEMORY="$(MEMORY)" ONLY="$(ONLY)" PROFILE="$(PROFILE)" \
 		$(BIN)/python -W ignore -m bench
+
+fuzz: setup ## Look for inputs and interleavings that break a promise. MINUTES=10 is how long.
+	@nice -n 10 $(BIN)/python tests/fuzz/run.py --minutes $(or $(MINUTES),10)
 
 check: setup ## Style, types, who imports whom, and whether the generated files are fresh.
 	$(BIN)/ruff check .

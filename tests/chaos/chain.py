@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import EXCLUDE, RAISE, Schema, fields
 
 from chassis.decision import (
     Classification,
@@ -28,6 +28,7 @@ from chassis.decision import (
     published,
 )
 from chassis.service import Service
+from chassis.web import command
 
 NEXT = "seamk"
 """The organisation that `Second` belongs to."""
@@ -105,6 +106,18 @@ class Deposit(Numbered):
     text = fields.String(load_default="")
 
 
+class ByHand(Schema):
+    class Meta:
+        unknown = RAISE
+
+    n = fields.Integer(required=True)
+    amount = fields.Integer(required=True)
+
+
+class AccountView(Schema):
+    total = fields.Integer()
+
+
 class Wish(Numbered):
     seconds = fields.Integer(required=True)
 
@@ -142,7 +155,7 @@ def by_group(message: Message) -> str:
 
 
 first = Handlers("first")
-accounts = first.aggregate("account", Account)
+accounts = first.aggregate("account", Account, view=AccountView)
 levels = first.aggregate("level", Level)
 reminders = first.aggregate("reminder", Reminder)
 echoes = first.aggregate("echo", Counted)
@@ -156,14 +169,18 @@ def deposit(account: Account | None, message: Message, _reads: Any) -> Decision[
         raise TooMuch(f"amount: must be below {TOO_MUCH}", field="amount")
     if data["amount"] == BROKEN:
         raise RuntimeError("a programming error")
-    account = account or Account()
-    account = replace(account, applied=account.and_this(message), total=account.total + data["amount"])
-    publish = [Publish(DepositPassed, to=NEXT, data=data, subject=f"{data['account']}.{data['n']}")]
+    account = _with(account, message)
+    publish = [_passed(data["account"], data["n"])]
     if data["state"]:
         account = replace(account, stated=account.total)
         publish.append(Publish(AccountStated, to=NEXT, data={"total": account.total}))
     tell = [Tell("deposit.echoed", data["account"], {"n": data["n"]})] if data["tell"] else []
     return Decision(state=account, publish=publish, tell=tell)
+
+
+@accounts.command("deposit-by-hand", ByHand, key=lambda message: message.path["id"])
+def deposit_by_hand(account: Account | None, message: Message, _reads: Any) -> Decision[Account]:
+    return Decision(state=_with(account, message), publish=[_passed(message.path["id"], message.data["n"])])
 
 
 @accounts.event("deposit.voided", Deposit, said_by=own, key=lambda message: message.data["account"])
@@ -225,9 +242,20 @@ rings.event("reminder.rung", ReminderRung, said_by=anyone)(hear)
 letters.event("notification.delivered", Anything, said_by=own)(hear)
 
 
+def _with(account: Account | None, message: Message) -> Account:
+    account = account or Account()
+    return replace(account, applied=account.and_this(message), total=account.total + message.data["amount"])
+
+
+def _passed(account: str, number: int) -> Publish:
+    return Publish(DepositPassed, to=NEXT, data={"n": number, "account": account}, subject=f"{account}.{number}")
+
+
 class First(Service):
     name = "first"
     handlers = first
+
+    deposit_by_hand = command("POST", "/v1/accounts/{id}/deposits", name="deposit-by-hand", roles={"coach"})
 
 
 class Second(Service):

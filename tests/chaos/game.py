@@ -15,7 +15,7 @@ from chaos.found import Stores
 from chaos.ledger import Ledger
 from chaos.plan import Blow, Plan
 from chaos.posts import Writer
-from chaos.producers import Producer, Stream
+from chaos.producers import Clerk, Producer, Stream
 from chaos.stage import Stage
 from chaos.story import FAULTS, Story
 from chaos.verdict import Verdict, compare
@@ -87,12 +87,14 @@ class Game:
         return verdict
 
     def _load(self) -> None:
+        urls = [replica.url for replica in self._stage.of("first")]
+        clerk = Clerk(urls, partial(self._stage.token, "kunta", "coach"), self._ledger)
         uri = self._stage.broker.uri()
         producers = [
-            Producer(f"producer-{n}", uri, self._stream, self._writer.post, self._ledger) for n in range(PRODUCERS)
+            Producer(f"producer-{n}", uri, self._stream, self._writer, self._ledger, clerk) for n in range(PRODUCERS)
         ]
-        for producer in producers:
-            producer.start()
+        for thread in (clerk, *producers):
+            thread.start()
         for fault, following in zip_longest(self._plan.faults, self._plan.faults[1:]):
             limit = following.position if following else 2 * self._plan.events
             self._until(partial(self._has_reached, fault.position), limit=fault.position)
@@ -103,6 +105,8 @@ class Game:
             self._stream.until(limit, held=self._held)
             self._faults.carry_out(fault)
         self._until(lambda: not any(p.is_alive() for p in producers), limit=2 * self._plan.events)
+        clerk.end()
+        self._until(lambda: not clerk.is_alive(), limit=2 * self._plan.events)
 
     def _has_reached(self, position: int) -> bool:
         return self._stream.ended or self._stream.position >= position
@@ -124,7 +128,7 @@ class Game:
             self._held = waiting > MOST_WAITING
             if now - self._said >= PROGRESS_SECONDS:
                 self._said = now
-                self._say(f"{self._stream.position:,} of {self._plan.events:,} sent, {waiting:,} waiting")
+                self._say(f"{self._stream.position:,} sent, {waiting:,} waiting")
 
     def _waiting(self) -> dict[str, int]:
         try:

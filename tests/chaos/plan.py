@@ -41,6 +41,7 @@ class Kind(StrEnum):
     LEVEL = "level"
     REMINDER = "reminder"
     NOTE = "note"
+    COMMAND = "command"
     REFERRAL = "referral"
     CANCEL = "cancel"
     BAD = "bad"
@@ -140,6 +141,7 @@ class Plan:
             (BAD_SHARE + 0.08, Kind.LEVEL),
             (BAD_SHARE + 0.16, Kind.REMINDER),
             (BAD_SHARE + 0.19, Kind.NOTE),
+            (BAD_SHARE + 0.21, Kind.COMMAND),
         )
         return next((kind for below, kind in steps if drawn < below), Kind.DEPOSIT)
 

@@ -34,11 +34,11 @@ SPECIMEN = "131052-308T"
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One event as it is sent.
+    """One event as it is sent, or a command.
 
     Attributes:
-        id: Its id.
-        key: Its routing key.
+        id: Its id; of a command, its idempotency key.
+        key: Its routing key; of a command, its path.
         body: Its bytes.
         parks: Queue → reason, of one that must not be taken; empty for all others.
     """
@@ -66,8 +66,15 @@ class Writer:
         kind = self._plan.kind(number)
         if kind is Kind.BAD:
             return self._bad(number)
+        if kind is Kind.COMMAND:
+            body = strictjson.dumps({"n": number, "amount": amount(number)})
+            return Post(identifier(self._plan, number), f"/v1/accounts/{self.account(number)}/deposits", body)
         envelope = self._WRITE[kind](self, number)
         return Post(envelope.id, envelope.routing_key, profile.compose(envelope))
+
+    def is_command(self, number: int) -> bool:
+        """Whether it goes over HTTP and not over the broker."""
+        return self._plan.kind(number) is Kind.COMMAND
 
     def account(self, number: int) -> str:
         """The account that a deposit goes to."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import cycle, islice
+from queue import SimpleQueue
 from typing import Any
 
 import amqp
+import httpx
 import kombu
 from chaos.ledger import Ledger
 from chaos.plan import Plan
-from chaos.posts import Post
+from chaos.posts import Post, Writer
 
 from chassis.amqp import BROKER_ERRORS
 from chassis.profile import CONTENT_TYPE
@@ -23,6 +25,9 @@ AT_ONCE = 25
 """Events that one producer has on the way together."""
 
 CONFIRM_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
+"""Shorter than a service is frozen: an answer that comes too late is one that is lost."""
+
 RETRY_SECONDS = 0.2
 PERSISTENT = 2
 
@@ -64,26 +69,81 @@ class Stream:
             self._may_go.notify_all()
 
 
+class Clerk(threading.Thread):
+    """Gives commands over HTTP to whichever replica answers, with the same key until one has taken it."""
+
+    def __init__(self, urls: Sequence[str], token: Callable[[], str], ledger: Ledger) -> None:
+        """Describe it; `start` starts it.
+
+        Args:
+            urls: Where the replicas listen.
+            token: Makes a token; asked again when one has expired, as the clock's steps make it.
+            ledger: Where what was taken is written down.
+        """
+        super().__init__(name="clerk", daemon=True)
+        self._urls = cycle(urls)
+        self._make_token = token
+        self._ledger = ledger
+        self._asked: SimpleQueue[tuple[int, Post] | None] = SimpleQueue()
+
+    def ask(self, number: int, post: Post) -> None:
+        """Give a command later."""
+        self._asked.put((number, post))
+
+    def end(self) -> None:
+        """End when all commands are taken."""
+        self._asked.put(None)
+
+    def run(self) -> None:
+        """Give commands one after the other."""
+        with httpx.Client(timeout=ANSWER_SECONDS) as client:
+            token = self._make_token()
+            while (asked := self._asked.get()) is not None:
+                number, post = asked
+                while (status := self._given(client, post, token)) is None or not httpx.codes.is_success(status):
+                    if status == httpx.codes.UNAUTHORIZED:
+                        token = self._make_token()
+                    time.sleep(RETRY_SECONDS)
+                self._ledger.confirmed(self.name, [number])
+
+    def _given(self, client: httpx.Client, post: Post, token: str) -> int | None:
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": post.id, "Content-Type": "application/json"}
+        try:
+            return client.post(next(self._urls) + post.key, content=post.body, headers=headers).status_code
+        except httpx.HTTPError:
+            return None
+
+
 class Producer(threading.Thread):
     """One producer with a connection of its own."""
 
-    def __init__(self, name: str, uri: str, stream: Stream, write: Callable[[int], Post], ledger: Ledger) -> None:
-        """Describe it; `start` starts it."""
+    def __init__(  # noqa: PLR0917 - each is another thing that it works with
+        self, name: str, uri: str, stream: Stream, writer: Writer, ledger: Ledger, clerk: Clerk
+    ) -> None:
+        """Describe it; `start` starts it. Commands go to the clerk."""
         super().__init__(name=name, daemon=True)
         self._uri = uri
         self._stream = stream
-        self._write = write
+        self._writer = writer
         self._ledger = ledger
+        self._clerk = clerk
         self._line: _Line | None = None
 
     def run(self) -> None:
         """Publish until the stream ends."""
         while numbers := self._stream.take():
-            posts = {number: self._write(number) for number in numbers}
-            for confirmed in self._sent(posts):
+            for confirmed in self._sent(dict(self._events(numbers))):
                 self._ledger.confirmed(self.name, confirmed)
         if self._line is not None:
             self._line.close()
+
+    def _events(self, numbers: Sequence[int]) -> Iterator[tuple[int, Post]]:
+        for number in numbers:
+            post = self._writer.post(number)
+            if self._writer.is_command(number):
+                self._clerk.ask(number, post)
+            else:
+                yield number, post
 
     def _sent(self, posts: dict[int, Post]) -> Iterator[list[int]]:
         """Send until all is confirmed; what was, each time."""

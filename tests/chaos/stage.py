@@ -145,6 +145,10 @@ class Stage:
         services = [f"{code}.{service}" for code, services in SERVICES.items() for service in services]
         return {q["name"]: q.get("messages", 0) for q in answer if q["name"].startswith(tuple(services))}
 
+    def token(self, organisation: str, role: str) -> str:
+        """A new token."""
+        return self._places[organisation].token(role)
+
     def close_connections(self) -> int:
         """Close every connection to the broker; how many there were."""
         with self.broker.client() as client:
@@ -190,7 +194,6 @@ class Stage:
     def _hire(self) -> None:
         """Put the one person into the directory who gets the letters."""
         notify = self.of("notify")[0]
-        token = self._places["seamk"].token("operator")
         person = {"name": "Aino", "email": "aino@example.org", "duties": ["referrals", "technical"]}
-        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(time.time_ns())}
+        headers = {"Authorization": f"Bearer {self.token('seamk', 'operator')}", "Idempotency-Key": str(time.time_ns())}
         httpx.put(f"{notify.url}/v1/staff/{STAFF}", json=person, headers=headers).raise_for_status()

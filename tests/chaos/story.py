@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from chaos.found import Found, Stores, Trace
@@ -20,6 +21,9 @@ MOST_LINES = 20
 FAULTS = "faults.log"
 SYSTEMS = (SYSTEM, *(service for services in SERVICES.values() for service in services))
 """The last words of all sources in a run."""
+
+AROUND = timedelta(seconds=10)
+"""Faults so long before and after an event belong to its story."""
 
 POSITIONS = 2
 """Messages of one kind that follow from one decision at the most."""
@@ -48,7 +52,9 @@ class Story:
             yield f"  {place}: {found.applied[place][number]} times"
         if self._plan.kind(number) is Kind.BAD:
             yield from (f"  must be parked in {queue} as {reason}" for queue, reason in post.parks.items())
-        yield from (f"  {line}" for line in self._ledger.lines_of(number))
+        confirmed = self._ledger.lines_of(number)
+        yield from (f"  {line}" for line in confirmed)
+        yield from (f"  {line}" for line in self._faults(confirmed))
         yield from (f"  {line}" for line in self._hops(event))
         yield from (f"  {line}" for line in self._logged(event))
         yield f"all faults, with their times: {self._folder / FAULTS}"
@@ -71,6 +77,17 @@ class Story:
             for seed in seeds:
                 yield crypto.event_id(secret, seed, position, trace.at)
                 yield crypto.event_id(secret, f"tell\0{seed}", position, trace.at)
+
+    def _faults(self, confirmed: Sequence[str]) -> Iterator[str]:
+        """The faults around the time of its confirm; these times are the machine's."""
+        log = self._folder / FAULTS
+        if not confirmed or not log.exists():
+            return
+        moments = [datetime.fromisoformat(line.partition(" ")[0]) for line in (confirmed[0], confirmed[-1])]
+        for line in log.read_text("utf-8").splitlines():
+            at = datetime.fromisoformat(line.partition(" ")[0])
+            if moments[0] - AROUND <= at <= moments[1] + AROUND:
+                yield line
 
     def _logged(self, event: str) -> Iterator[str]:
         for log in sorted((self._folder / "logs").glob("*.log")):

@@ -30,7 +30,7 @@ def as_promised() -> Found:
     for number in range(PLAN.events):
         for place in places_of(PLAN, number):
             applied[place][number] = 1
-    for number in of_kind(Kind.DEPOSIT):
+    for number in (*of_kind(Kind.DEPOSIT), *of_kind(Kind.COMMAND)):
         total = f"total {WRITER.account(number)}"
         values[total] = values.get(total, 0) + amount(number)
     values |= {f"level {WRITER.level(n)}": n for n in of_kind(Kind.LEVEL)}

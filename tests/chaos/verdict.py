@@ -15,6 +15,7 @@ PLACES: Mapping[Kind, Sequence[str]] = {
     Kind.DEPOSIT: ("deposited", "passed"),
     Kind.LEVEL: ("levelled",),
     Kind.REMINDER: ("asked", "rang", "rung"),
+    Kind.COMMAND: ("deposited", "passed"),
     Kind.NOTE: ("pinned at first", "pinned at second"),
     Kind.REFERRAL: LETTER,
     Kind.CANCEL: LETTER,
@@ -136,8 +137,9 @@ def _misparked(expected: Mapping[str, tuple[int, str, str]], found: Found) -> It
             yield Offence("parked", number, f"is parked in {there[0]} as {there[1]}, not as {reason}")
     for place, (queue, reason, event) in found.parked.items():
         if place not in expected:
-            number = number_of(event or "")
-            yield Offence("parked", number, f"is parked in {queue} as {reason}, and nobody has spoilt it")
+            yield Offence(
+                "parked", number_of(event or ""), f"is parked in {queue} as {reason}, and nobody has spoilt it"
+            )
 
 
 def _misvalued(plan: Plan, writer: Writer, confirmed: Counter[int], found: Found) -> Iterator[Offence]:
@@ -146,7 +148,7 @@ def _misvalued(plan: Plan, writer: Writer, confirmed: Counter[int], found: Found
     totals: Counter[str] = Counter()
     for number in range(plan.events):
         kind = plan.kind(number)
-        if confirmed[number] and kind is Kind.DEPOSIT:
+        if confirmed[number] and kind in {Kind.DEPOSIT, Kind.COMMAND}:
             totals[f"total {writer.account(number)}"] += amount(number)
         if confirmed[number] and kind is Kind.LEVEL:
             values[f"level {writer.level(number)}"] = number

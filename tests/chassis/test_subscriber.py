@@ -108,6 +108,7 @@ def test_properties_that_cannot_be_read_park_their_message_and_stop_nobody(
         publisher.send(event("thing.made", {"amount": 2}, subject="after"))
 
         eventually(lambda: database["thing"].find_one({"_id": "after"}), what="the event behind them")
+        eventually(lambda: database["parked"].count_documents({}) == 2, what="both of them parked")
         assert [p["contentType"] for p in database["parked"].find()] == [UNREADABLE, UNREADABLE]
 
 

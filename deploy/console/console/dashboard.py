@@ -119,10 +119,7 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             Panel(
                 "Outbox",
                 "short",
-                [
-                    ("max by (organisation, service) (viisikko_outbox_entries{§})", BOTH + " events"),
-                    ("max by (organisation, service) (viisikko_outbox_documents{§})", BOTH + " documents"),
-                ],
+                [("max by (organisation, service) (viisikko_outbox_documents{§})", BOTH)],
             ),
             Panel(
                 "Age of the oldest in the outbox",

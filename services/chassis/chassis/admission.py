@@ -65,16 +65,17 @@ def settle(transaction: Transaction, admitted: Sequence[Admitted]) -> StoreAway 
 
 
 def _settle(transaction: Transaction, admitted: Sequence[Admitted]) -> None:
-    parked = [one for one in admitted if isinstance(one, Parked)]
-    if parked:
-        transaction.park(parked)
-        for one in parked:
-            tell_parked(one)
     arrivals = [one for one in admitted if not isinstance(one, Parked)]
     if arrivals:
         started = time.perf_counter()
         transaction.apply(arrivals)
         log.debug("batch.applied", messages=len(arrivals), seconds=round(time.perf_counter() - started, 4))
+    parked = [one for one in admitted if isinstance(one, Parked)]
+    if parked:
+        # Last: where the store goes away in between, what is applied is known by its marks and what is parked is not.
+        transaction.park(parked)
+        for one in parked:
+            tell_parked(one)
 
 
 def _parked(home: Home, delivery: Delivery, error: Unacceptable) -> Parked:

@@ -264,6 +264,8 @@ class Floor:
             self._gauges.refresh()
         except PyMongoError as error:
             self.store_ready = False
+            # What it has not counted keeps nobody waiting; the store that is away does.
+            self._behind = False
             self.store.gone(error)
         except Exception as error:  # noqa: BLE001 - a green thread that dies would leave it unready for ever
             log.error("measure.failed", error=error)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from chassis import metrics
 from chassis.batch import EFFECTS
-from chassis.outbox import OUTBOX
 from chassis.parking import PARKED
 
 if TYPE_CHECKING:
@@ -38,19 +37,14 @@ class Gauges:
         self._next = time.monotonic() + COUNT_SECONDS
         database = self._home.database
         metrics.PARKED_STANDING.set(database[PARKED].estimated_document_count())
-        metrics.OUTBOX_ENTRIES.set(self._entries())
         dead = database[EFFECTS].count_documents({"dead": True})
         metrics.EFFECTS_DEAD.set(dead)
         metrics.EFFECTS_WAITING.set(database[EFFECTS].estimated_document_count() - dead)
         metrics.TIMERS_LATE_SECONDS.set(self._late(self._home.clock.now()))
 
-    def _entries(self) -> int:
-        count = {"$group": {"_id": None, "entries": {"$sum": {"$size": "$entries"}}}}
-        return sum(int(group["entries"]) for group in self._home.database[OUTBOX].aggregate([count]))
-
     def _late(self, now: datetime) -> float:
         first = [
             self._home.database[kind].find_one({"due": {"$lte": now}}, {"due": 1}, sort=[("due", 1)])
-            for kind in self._home.handlers.aggregates
+            for kind in self._home.handlers.timed()
         ]
         return max(((now - found["due"]).total_seconds() for found in first if found), default=0.0)

@@ -105,7 +105,6 @@ NOT_TAKEN = _metric(
     Counter, "viisikko_not_taken", "Publishes that the broker could not take (nack), and that are sent again"
 )
 OUTBOX_DOCUMENTS = _metric(Gauge, "viisikko_outbox_documents", "Outbox documents that wait for the relay")
-OUTBOX_ENTRIES = _metric(Gauge, "viisikko_outbox_entries", "Events in them")
 OUTBOX_AGE_SECONDS = _metric(Gauge, "viisikko_outbox_age_seconds", "Age of the oldest outbox document")
 BROKER_CONNECTED = _metric(Gauge, "viisikko_broker_connected", "1 while the subscriber is connected")
 BROKER_BLOCKED = _metric(

@@ -45,6 +45,7 @@ class Outbox:
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         """Keep it in the service's own database."""
         self._collection = database[OUTBOX]
+        self._oldest: tuple[ObjectId, datetime] | None = None
 
     def add(self, entries: Sequence[Entry], at: datetime, session: ClientSession) -> None:
         """Write what a batch sends out, within its transaction."""
@@ -71,11 +72,19 @@ class Outbox:
     def measure(self, now: datetime) -> tuple[int, float]:
         """Count what waits, and tell and note in the metrics how many documents they are, and the oldest's seconds."""
         waiting = int(self._collection.estimated_document_count())
-        oldest = self._collection.find_one({}, {"at": 1}, sort=[("_id", 1)]) if waiting else None
-        age = (now - oldest["at"].replace(tzinfo=UTC)).total_seconds() if oldest else 0.0
+        self._oldest = self._find_oldest() if waiting else None
+        age = (now - self._oldest[1]).total_seconds() if self._oldest else 0.0
         metrics.OUTBOX_DOCUMENTS.set(waiting)
         metrics.OUTBOX_AGE_SECONDS.set(age)
         return waiting, age
+
+    def _find_oldest(self) -> tuple[ObjectId, datetime] | None:
+        # The embedded store reads the whole outbox to find its first, and one known by its id at once. Where many wait,
+        # the first is the same for long.
+        if self._oldest and self._collection.find_one({"_id": self._oldest[0]}, {"_id": 1}):
+            return self._oldest
+        found = self._collection.find_one({}, {"at": 1}, sort=[("_id", 1)])
+        return (found["_id"], found["at"].replace(tzinfo=UTC)) if found else None
 
 
 def _pages(entries: Sequence[Entry]) -> Iterator[list[dict[str, Any]]]:

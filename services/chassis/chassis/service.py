@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 from nameko.extensions import DependencyProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.wrappers import Response
@@ -42,6 +42,11 @@ class LiveShown(Schema):
 
 class ReadyShown(Schema):
     """What the service stands on, part by part: whether it is there."""
+
+    class Meta:
+        """Services name further parts, such as their mail server."""
+
+        unknown = INCLUDE
 
     store = fields.Boolean(required=True)
     broker = fields.Boolean(required=True)
