@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import httpx
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from console.parked_options import InOption, Meant, ServiceOption, with_meant
@@ -190,9 +191,9 @@ def doctor(
             _write_json([asdict(finding) for finding in findings])
         for finding in () if as_json else findings:
             mark = "[green]✓[/]" if finding.well else "[red]✗[/]"
-            out.print(f"{mark} [bold]{finding.what}[/]: {finding.text}", highlight=False)
+            out.print(f"{mark} [bold]{finding.what}[/]: {escape(finding.text)}", highlight=False, soft_wrap=True)
             if not finding.well:
-                out.print(f"    next: {finding.next_step}", highlight=False)
+                out.print(f"    next: {escape(finding.next_step)}", highlight=False, soft_wrap=True)
         if not all(finding.well for finding in findings):
             raise typer.Exit(FAILED)
 
