@@ -15,7 +15,7 @@ import pytest
 from chassis import network
 from chassis.testing_live import Place
 from console import definitions
-from console.nodes.broker import RabbitNode
+from console.nodes.broker import OPERATOR, RabbitNode
 from console.nodes.store import StoreNode
 
 ROOT = Path(__file__).parent.parent
@@ -51,7 +51,7 @@ def vhost_on(node: RabbitNode) -> Iterator[str]:
     with node.client() as client:
         client.put(f"/api/vhosts/{name}").raise_for_status()
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        client.put(f"/api/permissions/{name}/verkko", json=everything).raise_for_status()
+        client.put(f"/api/permissions/{name}/{OPERATOR}", json=everything).raise_for_status()
         parts = {key: content[key] for key in ("exchanges", "policies")}
         client.post(f"/api/definitions/{name}", json=parts).raise_for_status()
         yield name

@@ -17,7 +17,7 @@ from bench.workload import OTHER, OWN, Published
 from chassis import network
 from chassis.testing_live import Place
 from console import definitions
-from console.nodes.broker import RabbitNode
+from console.nodes.broker import OPERATOR, RabbitNode
 from console.nodes.processes import Nodes
 from console.nodes.store import StoreNode
 
@@ -193,7 +193,7 @@ def _vhost(broker: RabbitNode) -> str:
     with broker.client() as client:
         client.put(f"/api/vhosts/{name}").raise_for_status()
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        client.put(f"/api/permissions/{name}/verkko", json=everything).raise_for_status()
+        client.put(f"/api/permissions/{name}/{OPERATOR}", json=everything).raise_for_status()
         parts = {key: content[key] for key in ("exchanges", "policies")}
         client.post(f"/api/definitions/{name}", json=parts).raise_for_status()
     return name

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from joserfc import jwe
 from joserfc.jwk import OKPKey
 
-from chassis import crypto
+from chassis import crypto, keysets
 from chassis.cloudevents import MAX_BYTES
 from chassis.crypto import FieldCipher, KeyRing, References
 from chassis.reasons import Reason, Unacceptable
@@ -34,10 +34,10 @@ class Pair:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.private = {code: crypto.generate_key(code) for code in ("kunta", "seamk")}
+        self.private = {code: keysets.generate_key(code) for code in ("kunta", "seamk")}
         for code, key in self.private.items():
             self.write(f"{code}.private.json", key)
-            self.write(f"{code}.json", crypto.public_part(key))
+            self.write(f"{code}.json", keysets.public_part(key))
         self.kunta = KeyRing(folder / "kunta.private.json", folder)
         self.seamk = KeyRing(folder / "seamk.private.json", folder)
 
@@ -200,9 +200,9 @@ def test_there_is_no_sealing_for_an_organisation_without_a_key(pair: Pair) -> No
 def test_a_new_key_is_read_when_its_file_changes_and_the_old_one_still_opens(tmp_path: Path) -> None:
     pair = Pair(tmp_path)
     before = pair.kunta.seal(PLAIN, "seamk", **EVENT)
-    old, new = pair.private["seamk"], crypto.generate_key("seamk")
+    old, new = pair.private["seamk"], keysets.generate_key("seamk")
 
-    pair.write("seamk.json", crypto.public_part(new))
+    pair.write("seamk.json", keysets.public_part(new))
     pair.write("seamk.private.json", new, old)
     for name in ("seamk.json", "seamk.private.json"):
         os.utime(tmp_path / name, ns=(1, 1))
@@ -213,9 +213,9 @@ def test_a_new_key_is_read_when_its_file_changes_and_the_old_one_still_opens(tmp
 
 
 def test_the_public_part_of_a_key_holds_no_private_number() -> None:
-    key = crypto.generate_key("kunta")
+    key = keysets.generate_key("kunta")
 
-    assert set(key) - set(crypto.public_part(key)) == {"d"}
+    assert set(key) - set(keysets.public_part(key)) == {"d"}
     assert key["kid"].startswith("kunta.")
 
 

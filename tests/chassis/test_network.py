@@ -23,7 +23,7 @@ SCALARS = TEXTS | st.integers() | st.booleans() | st.floats() | st.dates()
 NAMES = st.sampled_from(
     [
         "hub", "keys", "timers", "organisations", "kunta", "seamk", "names", "joins", "runs", "addresses", "assessor",
-        "reads", "municipality", "technical", "fi", "remind_working_days", "expire_working_days",
+        "reads", "municipality", "technical", "signs", "fi", "remind_working_days", "expire_working_days",
     ]
 ) | st.text(max_size=4)  # fmt: skip
 VALUES = st.recursive(
@@ -85,6 +85,20 @@ def test_the_networks_own_file_is_read() -> None:
     )  # fmt: skip
 
 
+def test_an_organisation_signs_only_where_the_file_says_so_and_the_hub_may_run_services(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        f"[organisations.kunta]\n{HOME}signs = true\n[organisations.sedu]\n{HOME}".replace("member", "own")
+        + f"[organisations.verkko]\n{HOME}",
+    )
+
+    organisations = found.network.organisations
+    assert {code: (o.joins, o.signs) for code, o in organisations.items()} == {
+        "kunta": ("own", True), "sedu": ("own", False), "verkko": ("member", False),
+    }  # fmt: skip
+    assert found.network.hub in organisations
+
+
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
@@ -92,7 +106,11 @@ def test_the_networks_own_file_is_read() -> None:
         ("organisations = []", "organisations: must be a table"),
         ("[organisations]\nkunta = 5", "organisations.kunta: must be a table"),
         (f"hub = 5\n[organisations.kunta]\n{HOME}", "hub: must be a code of the letters a to z, as a text"),
-        (f'hub = "kunta"\n[organisations.kunta]\n{HOME}', "hub: must not be the code of an organisation"),
+        (
+            f'hub = "kunta"\n[organisations.kunta]\n{HOME}'.replace("member", "own"),
+            "organisations.kunta.joins: must be member",
+        ),
+        (f'[organisations.kunta]\n{HOME}signs = "yes"', "organisations.kunta.signs: must be true or false"),
         (f"keys = []\n[organisations.kunta]\n{HOME}", "keys: must be the path of a folder, as a text"),
         (f"colour = 1\n[organisations.kunta]\n{HOME}", "colour: is no setting of a network"),
         (f"timers = 5\n[organisations.kunta]\n{HOME}", "timers: must be a table"),
@@ -110,7 +128,10 @@ def test_the_networks_own_file_is_read() -> None:
         (f'[organisations.kunta]\n{HOME}reads = ["offering"]', "kunta.reads: must be like offering.published"),
         ('[organisations.kunta]\njoins = "member"\nnames = { fi = 5 }', "kunta.names: must have fi"),
         ('[organisations.kunta]\njoins = "member"\nnames = { fi = "K", de = "K" }', "kunta.names: must have fi"),
-        ('[organisations.kunta]\njoins = ["member"]\nnames = { fi = "K" }', "kunta.joins: must be guest or member"),
+        (
+            '[organisations.kunta]\njoins = ["member"]\nnames = { fi = "K" }',
+            "kunta.joins: must be guest, member or own",
+        ),
         (
             '[organisations.kunta]\njoins = "member"\nnames = { fi = "K" }\nruns = ["x"]',
             "kunta.runs: there is no service x",

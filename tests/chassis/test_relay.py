@@ -19,6 +19,7 @@ from chassis.outbox import Outbox
 from chassis.relay import Relay
 from chassis.testing_live import Place, Workshop, event
 from chassis.topology import EVENTS
+from console.nodes.broker import OPERATOR
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_what_the_broker_refuses_is_parked_alone_and_told(
 ) -> None:
     rights = {"exchange": EVENTS, "write": r"^[a-z]+\.[a-z]+\.kunta\.(kunta|all)$", "read": ".*"}
     with broker.client() as client:
-        client.put(f"/api/topic-permissions/{vhost}/verkko", json=rights).raise_for_status()
+        client.put(f"/api/topic-permissions/{vhost}/{OPERATOR}", json=rights).raise_for_status()
     channel = channel_of(place)
     channel.queue_declare("kunta.probe", durable=False, exclusive=True)
     channel.queue_bind("kunta.probe", EVENTS, "thing.counted.*.kunta")

@@ -25,7 +25,7 @@ from chassis.publisher import NotConfirmed
 from chassis.relay import PAGES, Relay
 from chassis.testing_live import Place, Workshop, event, eventually
 from chassis.topology import EVENTS, PLAIN_ARGUMENTS, UNDELIVERABLE, UNROUTED, own_exchange
-from console.nodes.broker import RabbitNode
+from console.nodes.broker import OPERATOR, RabbitNode
 
 COUNTED = "thing.counted.*.*"
 
@@ -182,7 +182,7 @@ def test_entries_go_by_their_aggregates_version_across_documents_also_around_one
 ) -> None:
     rights = {"exchange": EVENTS, "write": r"^[a-z]+\.[a-z]+\.kunta\.(kunta|all)$", "read": ".*"}
     with broker.client() as client:
-        client.put(f"/api/topic-permissions/{vhost}/verkko", json=rights).raise_for_status()
+        client.put(f"/api/topic-permissions/{vhost}/{OPERATOR}", json=rights).raise_for_status()
     put(
         workshop,
         [counted("a", 3), counted("b", 1)],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chassis import settings
+from chassis.amqp import address
 from chassis.settings import Settings, Wrong
 
 
@@ -113,3 +114,21 @@ def test_a_file_that_holds_no_value_is_named_by_its_setting(
 
     with pytest.raises(Wrong, match=r"^VIISIKKO_AMQP_URI .* in|from the file that VIISIKKO_AMQP_URI_FILE names"):
         read(good | {"VIISIKKO_AMQP_URI_FILE": str(file)})
+
+
+def test_the_brokers_address_is_read_anew_at_each_connection_and_a_broken_file_changes_nothing(
+    good: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "amqp-uri"
+    file.write_text("amqp://kunta:old@broker.example\n")
+    found = read(good | {"VIISIKKO_AMQP_URI_FILE": str(file)})
+
+    seen = [address(found)]
+    for text in ("amqp://kunta:new@broker.example\n", "nothing", ""):
+        file.write_text(text)
+        seen.append(address(found))
+    file.unlink()
+
+    old, new = "amqp://kunta:old@broker.example", "amqp://kunta:new@broker.example"
+    assert [*seen, address(found)] == [old, new, old, old, old]
+    assert address(read(good)) == good["VIISIKKO_AMQP_URI"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.tokens import Bearer, Tokens, mint
+from chassis.tokens import Bearer, Tokens, mint, renew
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -33,6 +33,24 @@ def test_a_minted_token_is_known_until_it_expires_and_stands_nowhere_in_clear(fi
     assert tokens.bearer(token, NOW + timedelta(hours=1)) is None
     assert tokens.bearer("another", NOW) is None
     assert token not in file.read_text()
+
+
+def test_renewed_tokens_stand_beside_the_old_ones_until_these_end_and_others_stay(file: Path) -> None:
+    old, soon, other = mint(
+        file, [bearer("kunta-1"), bearer("kunta-2", expires=NOW + timedelta(minutes=1)), bearer("kunta-3")]
+    )
+
+    new = renew(file, [old, soon], [bearer("kunta-1")], NOW + timedelta(minutes=30))[0]
+
+    tokens = Tokens(file)
+    minutes = {"old": old, "soon": soon, "other": other, "new": new}
+    ends = {name: known.expires - NOW for name, token in minutes.items() if (known := tokens.bearer(token, NOW))}
+    assert ends == {
+        "old": timedelta(minutes=30),
+        "soon": timedelta(minutes=1),
+        "other": timedelta(hours=1),
+        "new": timedelta(hours=1),
+    }
 
 
 def test_many_may_mint_at_once_and_no_token_is_lost(file: Path) -> None:

@@ -62,7 +62,7 @@ def offered(reach: Reach, copy: str, provider: str) -> int:
 def test_status_shows_every_service_as_ready(run: Run) -> None:
     shown = run("status").stdout
 
-    assert shown.count("yes") == 8
+    assert shown.count("yes") == 9
     assert "parked" not in shown
 
 
@@ -71,6 +71,40 @@ def test_up_again_says_that_it_runs_already(run: Run) -> None:
 
     assert again.returncode == 0
     assert "runs already" in again.stdout
+
+
+@pytest.mark.parametrize("organisation", ["kunta", "epky"])
+def test_the_doctor_finds_nothing_wrong_with_who_is_well(run: Run, organisation: str) -> None:
+    found = run("doctor", "-o", organisation)
+
+    assert found.returncode == 0, found.stdout
+    assert "✓ logged in" in found.stdout
+    assert "✗" not in found.stdout
+
+
+def test_the_doctor_without_facts_says_which_are_missing(run: Run) -> None:
+    found = run("doctor")
+
+    assert found.returncode == 1
+    assert "VIISIKKO_HUB_URI is missing" in found.stderr
+
+
+def test_a_package_is_written_for_who_joins(run: Run, tmp_path: Path) -> None:
+    said = run("join", "epky", "--to", str(tmp_path / "epky"))
+
+    assert said.returncode == 0, said.stderr
+    assert "To open: outwards to localhost" in said.stdout
+    assert (tmp_path / "epky" / "hub-uri").read_text().startswith("amqps://epky:")
+
+
+def test_applying_a_file_that_has_not_changed_removes_and_restarts_nothing(run: Run, folder: Path) -> None:
+    before = json.loads((folder / "network.json").read_text())["processes"]
+
+    said = run("apply")
+
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.strip() == "The network is as network.toml says."
+    assert json.loads((folder / "network.json").read_text())["processes"] == before
 
 
 @pytest.mark.parametrize(("organisation", "name"), [("seamk", "seamk.json"), ("epky", "epky.csv")])

@@ -17,7 +17,7 @@ from chassis.decision import Classification, Network
 from chassis.topology import EVENTS
 from console import definitions
 from console.folder import Folder
-from console.nodes.broker import RabbitNode
+from console.nodes.broker import OPERATOR, RabbitNode
 from console.partner import NotAllowed, Partner
 
 VHOST = "rights"
@@ -41,7 +41,7 @@ def uris(broker: RabbitNode, found: Network, folder: Folder) -> Iterator[dict[st
     with broker.client() as client:
         client.put(f"/api/vhosts/{VHOST}").raise_for_status()
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        client.put(f"/api/permissions/{VHOST}/verkko", json=everything).raise_for_status()
+        client.put(f"/api/permissions/{VHOST}/{OPERATOR}", json=everything).raise_for_status()
         client.post("/api/definitions", json=content).raise_for_status()
         yield {code: broker.uri(code, password, VHOST) for code, password in passwords.items()}
         client.delete(f"/api/vhosts/{VHOST}").raise_for_status()

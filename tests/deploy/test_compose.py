@@ -1,4 +1,4 @@
-"""docker-compose.yml and the Dockerfiles, against the compose specification and the code's own settings.
+"""docker-compose.yml, the own parts' files and the Dockerfiles: against the specification and the code's own settings.
 
 No Docker engine is needed: what can be checked without one is checked here.
 """
@@ -17,11 +17,20 @@ import yaml
 
 from chassis import network
 from chassis.settings import Settings
+from console import compose
 
 ROOT = Path(__file__).parent.parent.parent
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 NETWORK = network.read(ROOT / "deploy" / "network.toml").network
-SERVICES = [(o.code, service) for o in NETWORK.organisations.values() for service in o.runs]
+WHOLE = "docker-compose.yml"
+PARTS = [f"deploy/compose/{code}.yml" for code in compose.parts(NETWORK)]
+FILES: dict[str, dict[str, Any]] = {name: yaml.safe_load((ROOT / name).read_text()) for name in (WHOLE, *PARTS)}
+SERVICES = [
+    (name, o.code, service)
+    for name in FILES
+    for o in NETWORK.organisations.values()
+    for service in o.runs
+    if name == WHOLE or name.endswith(f"/{o.code}.yml")
+]
 
 
 def settings_of(service: str) -> dict[str, bool]:
@@ -31,15 +40,8 @@ def settings_of(service: str) -> dict[str, bool]:
     return {f.metadata["setting"]: f.default is dataclasses.MISSING for kind in kinds for f in dataclasses.fields(kind)}
 
 
-def test_the_file_follows_the_compose_specification() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "check_jsonschema",
-        "--builtin-schema",
-        "vendor.compose-spec",
-        "docker-compose.yml",
-    ]
+def test_the_files_follow_the_compose_specification() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", *FILES]
 
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -47,23 +49,27 @@ def test_the_file_follows_the_compose_specification() -> None:
 
 
 def test_every_service_of_the_network_stands_in_it() -> None:
-    assert {f"{code}-{service}" for code, service in SERVICES} <= set(COMPOSE["services"])
+    missing = [name for name, code, service in SERVICES if f"{code}-{service}" not in FILES[name]["services"]]
+
+    assert missing == []
 
 
-@pytest.mark.parametrize(("code", "service"), SERVICES)
-def test_a_service_gets_every_setting_that_it_must_have_and_none_that_it_does_not_know(code: str, service: str) -> None:
-    environment = COMPOSE["services"][f"{code}-{service}"]["environment"]
+@pytest.mark.parametrize(("name", "code", "service"), SERVICES)
+def test_a_service_gets_every_setting_that_it_must_have_and_none_that_it_does_not_know(
+    name: str, code: str, service: str
+) -> None:
+    environment = FILES[name]["services"][f"{code}-{service}"]["environment"]
     known = settings_of(service)
 
-    given = {name.removesuffix("_FILE") for name in environment}
+    given = {variable.removesuffix("_FILE") for variable in environment}
 
     assert given <= set(known)
-    assert {name for name, required in known.items() if required} <= given
+    assert {variable for variable, required in known.items() if required} <= given
 
 
-@pytest.mark.parametrize(("code", "service"), SERVICES)
-def test_a_service_runs_as_nobody_with_nothing_to_write(code: str, service: str) -> None:
-    described = COMPOSE["services"][f"{code}-{service}"]
+@pytest.mark.parametrize(("name", "code", "service"), SERVICES)
+def test_a_service_runs_as_nobody_with_nothing_to_write(name: str, code: str, service: str) -> None:
+    described = FILES[name]["services"][f"{code}-{service}"]
     dockerfile = (ROOT / described["build"]["dockerfile"]).read_text()
 
     assert described["read_only"] is True
@@ -72,21 +78,34 @@ def test_a_service_runs_as_nobody_with_nothing_to_write(code: str, service: str)
     assert "HEALTHCHECK" in dockerfile
 
 
-def test_no_password_stands_in_it() -> None:
-    text = "\n".join(
-        line for line in (ROOT / "docker-compose.yml").read_text().lower().splitlines() if not line.startswith("#")
-    )
+@pytest.mark.parametrize("name", FILES)
+def test_no_password_stands_in_it(name: str) -> None:
+    text = "\n".join(line for line in (ROOT / name).read_text().lower().splitlines() if not line.startswith("#"))
 
     assert "password" not in text
     assert "guest" not in text
 
 
-def test_the_store_is_reachable_by_services_only() -> None:
-    assert COMPOSE["networks"]["store"] == {"internal": True}
-    assert "ports" not in COMPOSE["services"]["mongodb"]
+@pytest.mark.parametrize("name", FILES)
+def test_the_store_is_reachable_by_services_only(name: str) -> None:
+    assert FILES[name]["networks"]["store"] == {"internal": True}
+    assert "ports" not in FILES[name]["services"]["mongodb"]
 
 
-def test_published_ports_are_of_this_machine_only() -> None:
-    ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
+@pytest.mark.parametrize("name", FILES)
+def test_published_ports_are_of_this_machine_only_but_for_the_hubs_tls(name: str) -> None:
+    ports = [port for service in FILES[name]["services"].values() for port in service.get("ports", [])]
 
-    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == (["5671:5671"] if name == WHOLE else [])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_and_folder_of_the_repository_that_is_mounted_is_there(name: str) -> None:
+    mounted = [
+        volume.partition(":")[0]
+        for service in FILES[name]["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith(".")
+    ]
+
+    assert [path for path in mounted if not ((ROOT / name).parent / path).exists()] == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -13,6 +13,7 @@ from typing import Any
 from marshmallow import Schema
 
 from chassis.decision import ALL, Classification, Contract
+from chassis.profile import SIGNATURE_HEADER
 from chassis.service import Service
 from chassis.topology import EVENTS
 from console import openapi
@@ -21,6 +22,7 @@ from console.jsonschemas import json_schema
 VERSION = "1.0.0"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "https://viisikko.fi/contract/schemas"
+_SIGNATURE = "Of an organisation that signs: a detached JWS over the raw body (RFC 7515, appendix F)."
 """Base of the schemas' identifiers; a name, not a place to fetch them from."""
 
 
@@ -49,6 +51,12 @@ class Promised:
         """The CloudEvents type."""
         return f"fi.viisikko.{self.contract.name}.v{self.contract.version}"
 
+    @property
+    def key(self) -> str:
+        """Its name among the AsyncAPI document's messages: the first version has no number there."""
+        version = self.contract.version
+        return self.contract.name if version == 1 else f"{self.contract.name}.v{version}"
+
 
 class Unpromised(ValueError):  # noqa: N818 - errors name the fact
     """A handler reads an event that no service's events.py owns."""
@@ -61,12 +69,12 @@ def promised() -> list[Promised]:
         Unpromised: A handler reads one that nobody owns.
     """
     services = installed()
-    found = {p.contract.name: p for name in ("chassis.parking", *(f"{s}.events" for s in services)) for p in _in(name)}
+    found = {p.key: p for name in ("chassis.parking", *(f"{s}.events" for s in services)) for p in _in(name)}
     read = {event for service in services.values() for event in service.handlers.event_names()}
-    unknown = sorted(read - set(found))
+    unknown = sorted(read - {p.contract.name for p in found.values()})
     if unknown:
         raise Unpromised(f"handlers read events that no events.py owns: {', '.join(unknown)}")
-    return [found[name] for name in sorted(found)]
+    return sorted(found.values(), key=lambda p: (p.contract.name, p.contract.version))
 
 
 def installed() -> dict[str, type[Service]]:
@@ -163,13 +171,13 @@ def asyncapi(events: list[Promised]) -> dict[str, Any]:
             "license": {"name": "EUPL-1.2"},
         },
         "defaultContentType": "application/cloudevents+json",
-        "channels": {event.contract.name: _channel(event) for event in events},
+        "channels": {event.contract.name: _channel(event, events) for event in events},
         "operations": {
             f"{kind}.{e.contract.name}": _operation(kind, e) for e in events for kind in ("send", "receive")
         },
         "components": {
-            "messages": {event.contract.name: _message(event) for event in events},
-            "schemas": {event.contract.name: _data_schema(event.schema) for event in events},
+            "messages": {event.key: _message(event) for event in events},
+            "schemas": {event.key: _data_schema(event.schema) for event in events},
         },
     }
 
@@ -184,6 +192,9 @@ def page(events: list[Promised]) -> str:
         "",
         "- P: public. Y: pseudonymous: a reference that only your pair of organisations knows. X: personal: `data` is",
         "  one compact JWE for the destination, and the schema applies to what is inside.",
+        f"- An organisation that signs puts a detached JWS over the raw body into the header `{SIGNATURE_HEADER}`",
+        "  (RFC 7515, appendix F; `alg` Ed25519 or EdDSA; `kid` of a key with `use` sig in its key set). Of such an",
+        "  organisation, what is unsigned, wrongly signed or in binary mode is parked as `forged`.",
         "- Schemas are in [schemas](schemas), whole example events in [examples](examples), all of it for machines in",
         "  [asyncapi.json](asyncapi.json).",
         "- The services' HTTP, for an organisation's own programs, is described in [openapi](openapi).",
@@ -200,10 +211,11 @@ def page(events: list[Promised]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _channel(event: Promised) -> dict[str, Any]:
+def _channel(event: Promised, events: Iterable[Promised]) -> dict[str, Any]:
+    versions = [other.key for other in events if other.contract.name == event.contract.name]
     return {
         "address": f"{event.contract.name}.{{source}}.{{destination}}",
-        "messages": {event.contract.name: {"$ref": f"#/components/messages/{event.contract.name}"}},
+        "messages": {key: {"$ref": f"#/components/messages/{key}"} for key in versions},
         "parameters": {
             "source": {"description": "Code of the organisation that speaks."},
             "destination": {"description": "Code of the organisation that is addressed, or all."},
@@ -229,6 +241,7 @@ def _message(event: Promised) -> dict[str, Any]:
         "title": event.contract.name,
         "summary": event.contract.says,
         "contentType": "application/cloudevents+json",
+        "headers": {"type": "object", "properties": {SIGNATURE_HEADER: {"type": "string", "description": _SIGNATURE}}},
         "payload": {
             "type": "object",
             "required": [
@@ -248,7 +261,7 @@ def _message(event: Promised) -> dict[str, Any]:
                 **{name: {"type": "string"} for name in ("id", "source", "subject", "destination", "sequence")},
                 "time": {"type": "string", "format": "date-time"},
                 "dataclassification": {"const": str(event.contract.classification)},
-                "data": sealed if personal else {"$ref": f"#/components/schemas/{event.contract.name}"},
+                "data": sealed if personal else {"$ref": f"#/components/schemas/{event.key}"},
             },
         },
         "examples": [{"name": event.contract.name, "payload": example(event)}],

@@ -7,11 +7,13 @@ read and in whose name it may write is pinned by topic permissions (contract.md)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from chassis import topology
 from chassis.decision import Network, Organisation
 from chassis.topology import Binding
+from console.links import HUB, Links
 from console.nodes.broker import password_hash
 
 
@@ -31,19 +33,60 @@ def build(
         passwords: Organisation → password of its user; by default no users are declared.
     """
     organisations = list(network.organisations.values())
-    services = [(o.code, service) for o in organisations for service in o.runs]
+    here = [o for o in organisations if o.joins != "own"]
+    codes = list(network.organisations)
+    return {
+        **_held(here, [(sender, receiver) for sender in codes for receiver in codes], reads, vhost),
+        **_users(network, vhost, passwords or {}, linked={o.code for o in organisations if o.joins == "own"}),
+        "global_parameters": [{"name": "cluster_name", "value": network.hub}],
+    }
+
+
+def build_part(
+    network: Network, reads: Mapping[str, Sequence[str]], code: str, *, password: str, links: Links
+) -> dict[str, Any]:
+    """Everything that the broker of an own part holds: what its services need, and its two links with the hub.
+
+    Args:
+        network: Who is in the network.
+        reads: Service → names of the events that its handlers read.
+        code: The organisation whose part it is.
+        password: Password of its services' user.
+        links: How the broker reaches the hub's.
+    """
+    held = _held([network.organisations[code]], [(sender, code) for sender in network.organisations], reads, "/")
+    held["exchanges"].append(_named({"name": topology.INCOMING, "type": "topic", "arguments": {}}, "/"))
+    outbound = {"name": topology.OUTBOUND, "arguments": dict(topology.PLAIN_ARGUMENTS)}
+    held["queues"].append(_named(outbound, "/"))
+    crossing = (*topology.incoming_bindings(network, code), *topology.outbound_bindings(network, code))
+    held["bindings"] += [_binding(binding, "/") for binding in crossing]
+    held["policies"].append(_policy(topology.incoming_policy(HUB), "/"))
+    return {
+        **held,
+        **_users(network, "/", {code: password}, linked=set()),
+        # The hub's queue for this part is named after it, and the part's rights there cover no other.
+        "global_parameters": [{"name": "cluster_name", "value": code}],
+        "parameters": links.parameters(),
+    }
+
+
+def _held(
+    here: Sequence[Organisation], directed: Iterable[tuple[str, str]], reads: Mapping[str, Sequence[str]], vhost: str
+) -> dict[str, Any]:
+    """What any broker holds: for whom is on it, and for events between two that reach it and find no queue."""
+    services = [(o.code, service) for o in here for service in o.runs]
+    guests = [o for o in here if o.joins == "guest"]
     bindings = [
         *(b for code, service in services for b in topology.service_bindings(code, service, reads[service])),
-        *(b for o in organisations if o.joins == "guest" for b in topology.mailbox_bindings(o.code, o.reads)),
-        *_undeliverable(organisations),
+        *(b for o in guests for b in topology.mailbox_bindings(o.code, o.reads)),
+        *_undeliverable(directed),
     ]
     return {
         "vhosts": [{"name": vhost}],
-        "exchanges": [_named(e, vhost) for e in _exchanges(organisations)],
-        "queues": [_named(q, vhost) for q in _queues(organisations, services)],
+        "exchanges": [_named(e, vhost) for e in _exchanges(here)],
+        "queues": [_named(q, vhost) for q in _queues(guests, services)],
         "bindings": [_binding(binding, vhost) for binding in bindings],
         "policies": [_policy(policy, vhost) for policy in topology.policies(services)],
-        **_users(network, vhost, passwords or {}),
     }
 
 
@@ -57,30 +100,28 @@ def _exchanges(organisations: Iterable[Organisation]) -> list[dict[str, Any]]:
     return [events, {"name": topology.UNROUTED, "type": "topic", "arguments": {}}, *own]
 
 
-def _queues(organisations: Iterable[Organisation], services: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+def _queues(guests: Iterable[Organisation], services: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
     found = [
         {"name": name, "arguments": dict(arguments)}
         for code, service in services
         for name, arguments in topology.service_queues(code, service).items()
     ]
-    mailboxes = [topology.mailbox(o.code) for o in organisations if o.joins == "guest"]
+    mailboxes = [topology.mailbox(guest.code) for guest in guests]
     kept = [*mailboxes, topology.UNDELIVERABLE, topology.EXPIRED]
     return found + [{"name": name, "arguments": dict(topology.PLAIN_ARGUMENTS)} for name in kept]
 
 
-def _undeliverable(organisations: Iterable[Organisation]) -> list[Binding]:
+def _undeliverable(directed: Iterable[tuple[str, str]]) -> list[Binding]:
     # What goes to all or to the own organisation, and that nobody reads, is only counted by the exchange; what one
     # organisation addresses to another is kept.
-    codes = [organisation.code for organisation in organisations]
-    pairs = [(sender, receiver) for sender in codes for receiver in codes if sender != receiver]
-    directed = [Binding(topology.UNROUTED, topology.UNDELIVERABLE, f"*.*.{s}.{r}") for s, r in pairs]
-    return [*directed, Binding(topology.UNROUTED, topology.EXPIRED, topology.EXPIRED)]
+    kept = [Binding(topology.UNROUTED, topology.UNDELIVERABLE, f"*.*.{s}.{r}") for s, r in directed if s != r]
+    return [*kept, Binding(topology.UNROUTED, topology.EXPIRED, topology.EXPIRED)]
 
 
-def _users(network: Network, vhost: str, passwords: Mapping[str, str]) -> dict[str, Any]:
+def _users(network: Network, vhost: str, passwords: Mapping[str, str], *, linked: AbstractSet[str]) -> dict[str, Any]:
     users, permissions, topics = [], [], []
     for code, password in passwords.items():
-        configure, use = topology.resources(code)
+        configure, use = topology.resources(code, links=code in linked)
         users.append(
             {
                 "name": code,
@@ -115,7 +156,7 @@ def _binding(binding: Binding, vhost: str) -> dict[str, Any]:
         "source": binding.exchange,
         "vhost": vhost,
         "destination": binding.queue,
-        "destination_type": "queue",
+        "destination_type": "exchange" if binding.to_exchange else "queue",
         "routing_key": binding.key,
         "arguments": {},
     }
@@ -126,7 +167,7 @@ def _policy(policy: topology.Policy, vhost: str) -> dict[str, Any]:
         "vhost": vhost,
         "name": policy.name,
         "pattern": policy.pattern,
-        "apply-to": "queues",
+        "apply-to": policy.on,
         "definition": dict(policy.definition),
         "priority": 0,
     }

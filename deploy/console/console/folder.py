@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from chassis import secrets as kept
 from chassis import tokens
 from chassis.decision import Network
-from chassis.secrets import write_private
+from chassis.private import write_private
 from chassis.tokens import Bearer
 
 TOKEN_DAYS = 365
@@ -43,9 +43,19 @@ class Folder:
         return self.path / "network.json"
 
     @property
+    def applied(self) -> Path:
+        """What the last `viisikko apply` has done; written when it is."""
+        return self.path / "applied.json"
+
+    @property
     def clock(self) -> Path:
         """The file that moves the clock of every service."""
         return self.path / "clock"
+
+    @property
+    def authority(self) -> Path:
+        """The private authority that signs the brokers' certificates."""
+        return self.path / "authority"
 
     def of(self, organisation: str) -> Path:
         """An organisation's own folder, readable by its owner only."""
@@ -56,7 +66,7 @@ class Folder:
         file = self.of(organisation) / "credentials.json"
         if not file.exists():
             self.of(organisation).mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_private(file, json.dumps(self._new_credentials(organisation), indent=1))
+            self._write_credentials(organisation, self._new_credentials(organisation))
         found: dict[str, Any] = json.loads(file.read_text("utf-8"))
         return found
 
@@ -73,16 +83,39 @@ class Folder:
             passwords[code] = self.credentials(code)["password"]
         return passwords
 
+    def keep_password(self, organisation: str, password: str) -> None:
+        """Replace an organisation's password on the hub in its credentials."""
+        self._write_credentials(organisation, self.credentials(organisation) | {"password": password})
+
+    def renew_tokens(self, organisation: str, until: datetime) -> None:
+        """Make new tokens for an organisation; the old ones end at `until`."""
+        known = self.credentials(organisation)
+        minted = self._mint(organisation, old=known["tokens"].values(), until=until)
+        self._write_credentials(organisation, known | {"tokens": minted})
+
+    def local_password(self, organisation: str) -> str:
+        """The password of the services' user on an organisation's own broker, which the hub never learns."""
+        file = self.of(organisation) / "broker-password"
+        if not file.exists():
+            write_private(file, secrets.token_urlsafe(24))
+        return file.read_text("utf-8").strip()
+
     def empty(self) -> None:
         """Remove everything of an earlier run."""
         if self.path.exists():
             shutil.rmtree(self.path)
 
     def _new_credentials(self, organisation: str) -> dict[str, Any]:
+        return {"password": secrets.token_urlsafe(24), "tokens": self._mint(organisation)}
+
+    def _write_credentials(self, organisation: str, credentials: Mapping[str, Any]) -> None:
+        write_private(self.of(organisation) / "credentials.json", json.dumps(credentials, indent=1))
+
+    def _mint(self, organisation: str, *, old: Iterable[str] = (), until: datetime | None = None) -> dict[str, str]:
         expires = datetime.now(UTC) + timedelta(days=TOKEN_DAYS)
         bearers = [
             Bearer(organisation=organisation, person=f"{organisation}-{name}", roles=frozenset(roles), expires=expires)
             for name, roles in ROLES.items()
         ]
-        minted: Sequence[str] = tokens.mint(self.of(organisation) / "tokens.json", bearers)
-        return {"password": secrets.token_urlsafe(24), "tokens": dict(zip(ROLES, minted, strict=True))}
+        file = self.of(organisation) / "tokens.json"
+        return dict(zip(ROLES, tokens.renew(file, old, bearers, until or expires), strict=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 from chassis import metrics
 from chassis import network as networks
 from chassis.decision import Network
-from console import contract, dashboard, definitions
+from console import compose, contract, dashboard, definitions
 from console.region import reads
 
 PORT = 8000
@@ -31,6 +31,7 @@ def build(deploy: Path, *, check: bool) -> list[str]:
         "prometheus/prometheus.yml": prometheus(network),
         "prometheus/README.md": metrics_page(),
         "grafana/dashboards/viisikko.json": dashboard.build(),
+        **{f"compose/{code}.yml": compose.own_part(network.organisations[code]) for code in compose.parts(network)},
     }
     differ = [f"contract/{name}" for name in contract.build(deploy / "contract", check=check)]
     for name, text in single.items():
@@ -46,7 +47,7 @@ def build(deploy: Path, *, check: bool) -> list[str]:
 
 def prometheus(network: Network) -> str:
     """Scrape settings for the services in containers, and for RabbitMQ's own metrics."""
-    services = [(o.code, service) for o in network.organisations.values() for service in o.runs]
+    services = [(o.code, service) for o in network.organisations.values() if o.joins != "own" for service in o.runs]
     lines = [
         "# Generated from deploy/network.toml by `viisikko contract build`; do not edit.",
         "global:",

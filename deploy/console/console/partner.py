@@ -14,9 +14,10 @@ import kombu
 from amqp.exceptions import AccessRefused
 
 from chassis import profile, strictjson
+from chassis.amqp import tls
 from chassis.crypto import KeyRing
 from chassis.decision import Classification
-from chassis.profile import CONTENT_TYPE, Envelope
+from chassis.profile import CONTENT_TYPE, SIGNATURE_HEADER, Envelope
 from chassis.topology import EVENTS, mailbox
 
 CONFIRM_SECONDS = 30
@@ -37,7 +38,16 @@ class Mail:
 class Partner:
     """One organisation's connection to the hub's broker."""
 
-    def __init__(self, code: str, amqp: str, *, private: Path, public: Path, system: str = "console") -> None:
+    def __init__(  # noqa: PLR0913 - a connection and two sets of keys
+        self,
+        code: str,
+        amqp: str,
+        *,
+        private: Path,
+        public: Path,
+        system: str = "console",
+        authority: Path | None = None,
+    ) -> None:
         """Connect.
 
         Args:
@@ -46,11 +56,12 @@ class Partner:
             private: JWK set of its private keys.
             public: Folder of everybody's public keys.
             system: Last part of its events' source.
+            authority: PEM file of the authority that is trusted, where the address is of ``amqps``.
         """
         self.code = code
         self._source = f"urn:viisikko:{code}:{system}"
         self._keys = KeyRing(private, public)
-        self._connection = kombu.Connection(amqp, transport_options={"confirm_publish": True})
+        self._connection = kombu.Connection(amqp, ssl=tls(amqp, authority), transport_options={"confirm_publish": True})
         self._channel: Any = self._connection.channel()
         self._channel.auto_decode = False
 
@@ -75,7 +86,7 @@ class Partner:
         correlation: str | None = None,
         version: int = 1,
     ) -> str:
-        """Publish one event and wait until the broker has it; its id.
+        """Publish one event, signed, and wait until the broker has it; its id.
 
         Raises:
             NotAllowed: The broker refuses it: another's name, or a destination that network.toml does not allow.
@@ -95,16 +106,21 @@ class Partner:
             data=self._sealed(data, identifier, subject, to, classification),
             correlation=correlation,
         )
-        self.publish_raw(profile.compose(envelope), envelope.routing_key)
+        body = profile.compose(envelope)
+        self.publish_raw(body, envelope.routing_key, headers={SIGNATURE_HEADER: self._keys.sign(body)})
         return identifier
 
-    def publish_raw(self, body: bytes, key: str, content_type: str = CONTENT_TYPE) -> None:
+    def publish_raw(
+        self, body: bytes, key: str, content_type: str = CONTENT_TYPE, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Publish bytes under a routing key and wait until the broker has them.
 
         Raises:
             NotAllowed: The broker refuses it.
         """
-        message = self._channel.prepare_message(body, content_type=content_type, properties={"delivery_mode": 2})
+        message = self._channel.prepare_message(
+            body, content_type=content_type, headers=dict(headers or {}), properties={"delivery_mode": 2}
+        )
         try:
             self._channel.basic_publish(message, EVENTS, key, confirm_timeout=CONFIRM_SECONDS)
         except AccessRefused:

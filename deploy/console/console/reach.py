@@ -65,6 +65,17 @@ class Reach:
             raise NotUp(f"there is no organisation {organisation} in the network: deploy/network.toml lists them")
         return amqp
 
+    def facts(self, organisation: str) -> dict[str, str]:
+        """What `viisikko doctor` must know about an organisation, as variables.
+
+        Raises:
+            NotUp: There is no such organisation.
+        """
+        facts: dict[str, str] | None = self.state["doctor"].get(organisation)
+        if facts is None:
+            raise NotUp(f"there is no organisation {organisation} in the network: deploy/network.toml lists them")
+        return facts
+
     def partner(self, organisation: str, system: str = "console") -> Partner:
         """An organisation's own user on the broker.
 

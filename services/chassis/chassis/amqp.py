@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from amqp.exceptions import AMQPError
 from amqp.method_framing import frame_handler
@@ -11,11 +13,14 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 
 from chassis.logs import log
+from chassis.settings import broker_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from chassis.home import Home
+    from chassis.settings import Settings
 
 CONNECT_SECONDS = 10
 CLOSE_SECONDS = 2
@@ -46,10 +51,12 @@ def connect(home: Home, part: str, *, blocked: Callable[[bool], None] = lambda _
         OSError: The broker cannot be reached.
         AMQPError: It refuses the connection.
     """
+    uri = address(home.settings)
     connection = Connection(
-        home.settings.amqp,
+        uri,
         heartbeat=home.settings.heartbeat_seconds,
         connect_timeout=CONNECT_SECONDS,
+        ssl=tls(uri, home.settings.tls_authority),
         transport_options={
             "client_properties": {"connection_name": f"{home.organisation}.{home.service}.{part}"},
             "frame_handler": lenient_frames,
@@ -59,6 +66,38 @@ def connect(home: Home, part: str, *, blocked: Callable[[bool], None] = lambda _
     )
     connection.connect()
     return connection
+
+
+def address(settings: Settings) -> str:
+    """The broker's address as its file has it now, since a password may be changed while the service runs.
+
+    Where it was given without a file, or the file is broken, it is what it was at the start.
+    """
+    if settings.amqp_file is None:
+        return settings.amqp
+    try:
+        return broker_uri(settings.amqp_file.read_text("utf-8").strip())
+    except (OSError, ValueError) as error:
+        log.error("broker.address", file=settings.amqp_file.name, error=error)
+        return settings.amqp
+
+
+def tls(uri: str, authority: Path | None) -> dict[str, Any] | bool:
+    """How a connection to a broker is encrypted: with ``amqps`` and the broker's certificate verified, else not at all.
+
+    Args:
+        uri: The broker's address.
+        authority: PEM file of the authorities that are trusted; by default the system's.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "amqps":
+        return False
+    return {
+        "ca_certs": None if authority is None else str(authority),
+        "cert_reqs": ssl.CERT_REQUIRED,
+        # The name is checked against the certificate only where it is given.
+        "server_hostname": parts.hostname,
+    }
 
 
 def hang_up(connection: Connection) -> None:

@@ -80,9 +80,11 @@ def arrive(home: Home, delivery: Delivery) -> Arrival:
     Raises:
         Unacceptable: It is no event of the network, or its data cannot be opened.
     """
-    envelope = profile.admit(
-        delivery.body, delivery.content_type, profile.safe_headers(delivery.headers), delivery.routing_key
-    )
+    headers = profile.safe_headers(delivery.headers)
+    speaker = home.network.organisations.get(profile.address(delivery.routing_key).source)
+    if speaker is not None and speaker.signs:
+        home.keyring.verify(delivery.body, delivery.content_type, headers, speaker.code)
+    envelope = profile.admit(delivery.body, delivery.content_type, headers, delivery.routing_key)
     if envelope.destination not in (home.organisation, ALL):
         raise Unacceptable(Reason.FORGED, "is for another organisation", field="destination")
     other = envelope.organisation

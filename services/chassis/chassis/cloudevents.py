@@ -113,13 +113,17 @@ def decode(body: bytes, content_type: str | None, headers: Mapping[str, object])
     """
     if len(body) > MAX_BYTES:
         raise NotACloudEvent(None, f"{len(body)} bytes, and an event has {MAX_BYTES} at the most")
-    media = (content_type or "").partition(";")[0].strip().lower()
-    if media == STRUCTURED:
+    if is_structured(content_type):
         return from_json(_json(body))
     attributes = _binary(headers)
     if not attributes:
         raise NotACloudEvent(None, f"neither the content type {STRUCTURED} nor the headers of binary mode")
     return _with_body(attributes, body, content_type)
+
+
+def is_structured(content_type: str | None) -> bool:
+    """Whether all of an event stands in its body: attributes and data."""
+    return (content_type or "").partition(";")[0].strip().lower() == STRUCTURED
 
 
 def decode_batch(body: bytes) -> Sequence[CloudEvent]:

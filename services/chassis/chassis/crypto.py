@@ -19,9 +19,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from joserfc import jwe
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
 
+from chassis import signing
 from chassis.cloudevents import MAX_BYTES
+from chassis.keysets import SEALING, SIGNING, KeySets
 from chassis.reasons import Reason, Unacceptable
 
 ALGORITHM = "ECDH-ES"
@@ -51,35 +52,39 @@ _FIELD = 0b100101
 _REFERENCE_LENGTH = 7
 
 
-def generate_key(organisation: str) -> dict[str, Any]:
-    """A new private X25519 key as JWK; its ``kid`` names the organisation and hashes the key (RFC 7638)."""
-    key = OKPKey.generate_key("X25519")
-    members = dict(key.as_dict(private=True))
-    return members | {"kid": f"{organisation}.{key.thumbprint()[:16]}", "use": "enc"}
-
-
-def public_part(private: Mapping[str, Any]) -> dict[str, Any]:
-    """What others may know of a private JWK."""
-    return {name: value for name, value in private.items() if name != "d"}
-
-
 class KeyRing:
-    """The own private keys and everybody's public ones.
-
-    Files are JWK sets (RFC 7517). The first key of a set is the one to seal with; further ones are old keys that
-    are still opened, or new ones that are not used yet.
-    """
+    """What is done with the own private keys and everybody's public ones: sealing and opening, signing and checking."""
 
     def __init__(self, private: Path, public: Path) -> None:
-        """Remember where the keys are; files are read when first needed and again when they change.
+        """Remember where the keys are.
 
         Args:
             private: JWK set of the own private keys.
             public: Folder with one ``<organisation>.json`` each.
         """
-        self._private = private
-        self._public = public
-        self._read: dict[Path, tuple[int, list[OKPKey]]] = {}
+        self._sets = KeySets(private, public)
+
+    def lacks(self, *, signs: bool) -> str | None:
+        """The key that the own set does not hold though it must, in words; None where it has all.
+
+        Args:
+            signs: Whether the own organisation signs.
+        """
+        if not self._sets.own(SEALING):
+            return "key to open what is sealed for this organisation"
+        return "signing key, and this organisation signs" if signs and not self._sets.own(SIGNING) else None
+
+    def sign(self, body: bytes) -> str:
+        """The signature over an own event's body, for its header."""
+        return signing.sign(body, self._sets.own(SIGNING)[0])
+
+    def verify(self, body: bytes, content_type: str | None, headers: Mapping[str, object], organisation: str) -> None:
+        """Check the signature of an event that an organisation says.
+
+        Raises:
+            Unacceptable: It is missing or wrong.
+        """
+        signing.verify(body, content_type, headers, self._sets.of(organisation, SIGNING), organisation)
 
     def seal(self, plaintext: bytes, destination: str, *, event_id: str, source: str, subject: str) -> str:
         """Encrypt an event's data for its destination, bound to that event.
@@ -90,9 +95,9 @@ class KeyRing:
         """
         if not plaintext:
             raise Unacceptable(Reason.SEALED, "must not be empty where it is personal", field="data")
-        keys = self._keys(self._public / f"{destination}.json")
+        keys = self._sets.of(destination, SEALING)
         if not keys:
-            raise KeyError(f"no public key of {destination} in {self._public}")
+            raise KeyError(f"no public key of {destination} to seal with: put its key set into the keys folder")
         header = {
             "alg": ALGORITHM,
             "enc": ENCRYPTION,
@@ -116,7 +121,7 @@ class KeyRing:
         header = _header(sealed)
         if header.get("alg") != ALGORITHM or header.get("enc") != ENCRYPTION or "zip" in header:
             raise Unacceptable(Reason.SEALED, f"must use {ALGORITHM} and {ENCRYPTION}, uncompressed", field="data")
-        key = next((k for k in self._keys(self._private) if k.kid == header.get("kid")), None)
+        key = next((k for k in self._sets.own(SEALING) if k.kid == header.get("kid")), None)
         if key is None:
             raise Unacceptable(Reason.SEALED, _NOT_OURS, field="data")
         if (header.get("id"), header.get("source"), header.get("subject")) != (event_id, source, subject):
@@ -126,18 +131,6 @@ class KeyRing:
         except (JoseError, ValueError, TypeError, KeyError):
             raise Unacceptable(Reason.SEALED, _CHANGED, field="data") from None
         return opened.plaintext or b""
-
-    def _keys(self, path: Path) -> list[OKPKey]:
-        try:
-            changed = path.stat().st_mtime_ns
-        except FileNotFoundError:
-            return []
-        known = self._read.get(path)
-        if known is None or known[0] != changed:
-            members = json.loads(path.read_text("utf-8"))["keys"]
-            known = (changed, [OKPKey.import_key(member) for member in members])
-            self._read[path] = known
-        return known[1]
 
 
 class References:

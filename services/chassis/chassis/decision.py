@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -252,6 +253,19 @@ def by_subject(message: Message) -> str:
     return message.subject
 
 
+@dataclass(frozen=True, slots=True)
+class Older:
+    """How a handler reads an older version of its event, until the last publisher has moved.
+
+    Attributes:
+        schema: marshmallow schema class that loads the older version's data.
+        upcast: A pure function from what that schema loads to what the handler's own schema would load.
+    """
+
+    schema: type
+    upcast: Callable[[Any], Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
     """One decide-function and all that the chassis must know to call it.
@@ -266,6 +280,7 @@ class Handler:
         said_by: Whether the speaker may say it, given the state (None: no aggregate yet).
         decide: The function itself.
         sealed: Whether it is personal, so that it is taken only where it came sealed (contract.md, X).
+        older: Version → how it is read, for older versions of the event that it also takes.
     """
 
     name: str
@@ -277,6 +292,20 @@ class Handler:
     said_by: SaidBy
     decide: Decide
     sealed: bool = False
+    older: Mapping[int, Older] = field(default_factory=dict)
+
+    def load(self, data: Any, version: int, load: Callable[[type, Any], Any]) -> Any:
+        """What `decide` gets of a message's data, whichever of the versions that the handler reads it came in.
+
+        Args:
+            data: JSON.
+            version: Version of the message.
+            load: Loads data with a schema class.
+        """
+        older = self.older.get(version)
+        if older is not None:
+            return older.upcast(load(older.schema, data))
+        return data if self.schema is None else load(self.schema, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,9 +337,14 @@ class Aggregate:
         key: Key = by_subject,
         version: int = 1,
         sealed: bool = False,
+        older: Mapping[int, Older] | None = None,
     ) -> Callable[[Decide], Decide]:
-        """React to an event of the network; `sealed` where it is personal."""
-        return self._register("event", name, schema, key, said_by, version, sealed=sealed)
+        """React to an event of the network, `sealed` where it is personal; `older` versions of it are read too.
+
+        A publisher says an event in all its versions with the same sequence, the newest first, so that the first that
+        comes is applied and the others settle as superseded.
+        """
+        return self._register("event", name, schema, key, said_by, version, sealed=sealed, older=older or {})
 
     def told(self, name: str, schema: type, *, key: Key = by_subject) -> Callable[[Decide], Decide]:
         """React to a `Tell` of the own service."""
@@ -338,6 +372,7 @@ class Aggregate:
         version: int,
         *,
         sealed: bool = False,
+        older: Mapping[int, Older] = MappingProxyType({}),
     ) -> Callable[[Decide], Decide]:
         def register(decide: Decide) -> Decide:
             self.handlers.add(
@@ -351,6 +386,7 @@ class Aggregate:
                     said_by=said_by,
                     decide=decide,
                     sealed=sealed,
+                    older=older,
                 )
             )
             return decide
@@ -392,11 +428,12 @@ class Handlers:
         """
         # Timers and results are named within their aggregate; all other messages within the service.
         place = handler.aggregate.name if handler.kind in {"timer", "result"} else ""
-        key = (handler.kind, place, handler.name, handler.version)
-        if key in self._handlers:
-            message = f"{self.service}: two handlers for {handler.kind} {handler.name} version {handler.version}"
-            raise ValueError(message)
-        self._handlers[key] = handler
+        keys = [(handler.kind, place, handler.name, version) for version in (handler.version, *handler.older)]
+        for key in keys:
+            if key in self._handlers:
+                message = f"{self.service}: two handlers for {handler.kind} {handler.name} version {key[-1]}"
+                raise ValueError(message)
+        self._handlers |= dict.fromkeys(keys, handler)
 
     def find(self, kind: str, name: str, *, version: int = 1, aggregate: str = "") -> Handler | None:
         """The handler for a message, or None. Timers and results are asked for with their aggregate's name."""
@@ -404,7 +441,7 @@ class Handlers:
 
     def all(self) -> Sequence[Handler]:
         """Every handler, in the order of the file."""
-        return tuple(self._handlers.values())
+        return tuple({id(handler): handler for handler in self._handlers.values()}.values())
 
     def timed(self) -> Sequence[str]:
         """The aggregates that have timers."""
@@ -427,13 +464,14 @@ class Organisation:
     Attributes:
         code: ``[a-z]+``.
         names: Language (fi, sv, en) → name.
-        joins: ``guest``, ``member`` or ``own``.
+        joins: ``guest`` (runs nothing), ``member`` (services on the hub's broker) or ``own`` (a broker of its own).
         runs: Names of the services that it runs.
         addresses: Codes of the organisations that it may address, without those that may address it.
         assessor: Code of the organisation that assesses for this home; None where it is no home.
         reads: For guests, routing words (``offering.published``) of events to all that its mailbox takes.
         municipality: Code of the municipality where it is.
         technical: Staff id that hears of refused events.
+        signs: True where its events carry a signature, and are taken by nobody without it.
         remind_working_days: No answer to a referral: remind after so many.
         escalate_working_days: … escalate after so many.
         expire_working_days: … expire after so many.
@@ -448,6 +486,7 @@ class Organisation:
     reads: tuple[str, ...] = ()
     municipality: str | None = None
     technical: str | None = None
+    signs: bool = False
     remind_working_days: int = 3
     escalate_working_days: int = 7
     expire_working_days: int = 14
@@ -455,7 +494,12 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Who is in the network, as deploy/network.toml says."""
+    """Who is in the network, as deploy/network.toml says.
+
+    Attributes:
+        organisations: Code → organisation. Where the hub runs services of its own, it is one of them, a member.
+        hub: Code of the hub.
+    """
 
     organisations: Mapping[str, Organisation]
     hub: str = "verkko"

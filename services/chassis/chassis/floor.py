@@ -206,7 +206,7 @@ class Floor:
         service = self._service
         kept = secrets.read(settings.secrets)
         database = f"{settings.organisation}_{service.name}"
-        return Home(
+        home = Home(
             organisation=settings.organisation,
             service=service.name,
             handlers=service.handlers,
@@ -221,6 +221,10 @@ class Floor:
             reads=lambda: service.on(self).reads(),
             spans=tracing.spans(settings, service.name),
         )
+        lacking = home.keyring.lacks(signs=home.signs)
+        if lacking:
+            raise ValueError(f"{kept.private_keys} holds no {lacking}: {secrets.NEXT}")
+        return home
 
     def _build_duties(self) -> Duties:
         service = self._service.on(self)

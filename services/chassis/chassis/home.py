@@ -55,3 +55,9 @@ class Home:
     def source(self) -> str:
         """The URN that its events carry."""
         return f"urn:viisikko:{self.organisation}:{self.service}"
+
+    @property
+    def signs(self) -> bool:
+        """Whether the own organisation signs what it sends."""
+        own = self.network.organisations.get(self.organisation)
+        return own is not None and own.signs

@@ -20,6 +20,7 @@ from chassis.reasons import Reason, Unacceptable
 
 if TYPE_CHECKING:
     from chassis.home import Home
+    from chassis.profile import Envelope
 
 MARK_BYTES = 12
 """Bytes of a mark's hash (architecture.md): 2^48 marks in one aggregate before two are likely to meet."""
@@ -142,7 +143,7 @@ def _event(home: Home, arrival: Arrival, at: datetime) -> Taken:
         own=home.organisation,
         ids=DerivedIds(home.secrets.ids, f"{envelope.source}\0{envelope.id}", at),
         subject=envelope.subject,
-        data=_loaded(handler, envelope.data),
+        data=_loaded(handler, envelope),
         organisation=envelope.organisation,
         source=envelope.source,
         correlation=envelope.correlation or journey(envelope.subject),
@@ -178,14 +179,16 @@ def _fresh(home: Home, arrival: Arrival, at: datetime) -> None:
         raise Unacceptable(Reason.TOO_OLD, rule, field="time")
 
 
-def _loaded(handler: Handler, data: Any) -> Any:
-    if handler.schema is None:
-        return data
+def _loaded(handler: Handler, envelope: Envelope) -> Any:
     try:
-        return schema_of(handler.schema).load(data if data is not None else {})
+        return handler.load(envelope.data, envelope.version, _load)
     except ValidationError as error:
         field, rule = first_error(error.normalized_messages())
         raise Unacceptable(Reason.SCHEMA, rule, field=field) from None
+
+
+def _load(schema: type, data: Any) -> Any:
+    return schema_of(schema).load(data if data is not None else {})
 
 
 def first_error(messages: Any, path: str = "data") -> tuple[str, str]:

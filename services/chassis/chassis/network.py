@@ -12,7 +12,7 @@ from typing import Any
 from chassis.decision import Network, Organisation
 
 SERVICES = ("intake", "assessment", "catalogue", "referral", "notify")
-JOINS = ("guest", "member")
+JOINS = ("guest", "member", "own")
 LANGUAGES = ("fi", "sv", "en")
 
 _CODE = re.compile(r"[a-z]+\Z")
@@ -28,7 +28,7 @@ _TIMERS = ("remind_working_days", "escalate_working_days", "expire_working_days"
 _MOST_DAYS = 999
 _TOP = {"hub", "keys", "timers", "organisations"}
 _FIELDS = {
-    "names", "joins", "runs", "addresses", "assessor", "reads", "municipality", "technical", "timers",
+    "names", "joins", "runs", "addresses", "assessor", "reads", "municipality", "technical", "signs", "timers",
 }  # fmt: skip
 _RESERVED = {"all"}
 """A destination of its own, so no organisation may be called that."""
@@ -80,9 +80,9 @@ def _network(content: Mapping[str, Any], problems: list[str]) -> NetworkFile:
     if content.get("organisations", {}) == {}:
         problems.append("organisations: there must be at least one")
     hub = _text(content, "hub", "", problems) or "verkko"
-    if hub in tables:
-        problems.append("hub: must not be the code of an organisation")
     organisations = {code: _organisation(code, tables, timers, problems) for code in tables}
+    if hub in organisations and organisations[hub].joins in {"guest", "own"}:
+        problems.append(f"organisations.{hub}.joins: must be member, since the hub's own services run on its broker")
     _references(organisations, problems)
     keys = _text(content, "keys", "", problems) or ".viisikko/keys"
     return NetworkFile(network=Network(organisations=organisations, hub=hub), keys=keys)
@@ -106,6 +106,7 @@ def _organisation(code: str, tables: Mapping[str, Any], timers: Mapping[str, int
         reads=_list(table, "reads", place, problems),
         municipality=_text(table, "municipality", f"{place}.", problems),
         technical=_text(table, "technical", f"{place}.", problems),
+        signs=_flag(table, "signs", place, problems),
         **{**timers, **_timers(table, f"{place}.timers", problems)},
     )
     problems += [f"{place}.{rule}" for rule in _broken(organisation)]
@@ -138,7 +139,7 @@ def _joins(table: Mapping[str, Any], place: str, problems: list[str]) -> str:
     value = table.get("joins")
     if isinstance(value, str) and value in JOINS:
         return value
-    problems.append(f"{place}.joins: must be {' or '.join(JOINS)}")
+    problems.append(f"{place}.joins: must be {', '.join(JOINS[:-1])} or {JOINS[-1]}")
     return ""
 
 
@@ -165,6 +166,14 @@ def _list(table: Mapping[str, Any], name: str, place: str, problems: list[str]) 
         problems.append(f"{place}.{name}: must be a list of texts")
         return ()
     return tuple(value)
+
+
+def _flag(table: Mapping[str, Any], name: str, place: str, problems: list[str]) -> bool:
+    value = table.get(name, False)
+    if isinstance(value, bool):
+        return value
+    problems.append(f"{place}.{name}: must be true or false")
+    return False
 
 
 def _timers(content: Mapping[str, Any], place: str, problems: list[str]) -> dict[str, int]:

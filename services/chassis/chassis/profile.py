@@ -18,6 +18,9 @@ CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 ATTEMPTS_HEADER = "x-viisikko-attempts"
 KEY_HEADER = "x-viisikko-key"
 REPLAY_HEADER = "x-viisikko-replay"
+SIGNATURE_HEADER = "x-viisikko-signature"
+"""Of an organisation that signs; it goes wherever its event goes, through the ladder and the parking lot too."""
+
 HEADERS = frozenset({ATTEMPTS_HEADER, KEY_HEADER, "x-death", "x-first-death-reason"})
 """Headers besides binary mode's that may be read. ``nameko.*`` and ``call_id_stack`` never are: from outside they end
 nameko's container (reliability.md, 3)."""
@@ -117,11 +120,13 @@ def address(routing_key: str) -> Address:
 
 
 def safe_headers(headers: Mapping[str, object] | None) -> dict[str, object]:
-    """The headers that may be read: binary mode's and the network's own."""
+    """The headers that may be read: binary mode's, the signature, and the network's own."""
     return {
         name: value
         for name, value in (headers or {}).items()
-        if name in HEADERS or name.lower().startswith(tuple(prefix.lower() for prefix in cloudevents.PREFIXES))
+        if name in HEADERS
+        or name == SIGNATURE_HEADER
+        or name.lower().startswith(tuple(prefix.lower() for prefix in cloudevents.PREFIXES))
     }
 
 

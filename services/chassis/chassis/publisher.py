@@ -13,7 +13,7 @@ from amqp import Message as AmqpMessage
 
 from chassis.amqp import connect, hang_up
 from chassis.logs import log
-from chassis.profile import ATTEMPTS_HEADER, CONTENT_TYPE, KEY_HEADER, REPLAY_HEADER
+from chassis.profile import ATTEMPTS_HEADER, CONTENT_TYPE, KEY_HEADER, REPLAY_HEADER, SIGNATURE_HEADER
 from chassis.topology import EVENTS
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Publisher:
             OSError: The broker cannot be reached.
             AMQPError: It refuses the connection.
         """
+        self._home = home
         self._is_blocked = False
         self._tell_blocked = blocked
         self._connection = connect(home, "relay", blocked=self._blocked)
@@ -106,7 +107,8 @@ class Publisher:
             self._waiting[self._tag] = entry
             # What no queue takes goes to an alternate exchange, which the organisation's own has none of.
             must_arrive = entry.exchange != EVENTS
-            self._channel.basic_publish(_message(entry, self._tag), entry.exchange, entry.key, mandatory=must_arrive)
+            message = _message(self._home, entry, self._tag)
+            self._channel.basic_publish(message, entry.exchange, entry.key, mandatory=must_arrive)
         self._wait()
 
     def beat(self) -> None:
@@ -162,8 +164,15 @@ def content_type(entry: Entry) -> str | None:
     return entry.again.content_type if entry.again else CONTENT_TYPE
 
 
-def _message(entry: Entry, tag: int) -> AmqpMessage:
-    properties: dict[str, Any] = {"delivery_mode": PERSISTENT, "application_headers": _headers(entry)}
+def carried(home: Home, entry: Entry) -> dict[str, Any]:
+    """What goes with an entry wherever it goes: as it came, where it came from somebody; else the own signature."""
+    if entry.again:
+        return dict(entry.again.headers)
+    return {SIGNATURE_HEADER: home.keyring.sign(entry.body)} if home.signs else {}
+
+
+def _message(home: Home, entry: Entry, tag: int) -> AmqpMessage:
+    properties: dict[str, Any] = {"delivery_mode": PERSISTENT, "application_headers": _headers(home, entry)}
     if entry.exchange != EVENTS:
         properties["message_id"] = str(tag)
     if entry.again and entry.again.wait_seconds:
@@ -171,8 +180,8 @@ def _message(entry: Entry, tag: int) -> AmqpMessage:
     return AmqpMessage(entry.body, content_type=content_type(entry), **properties)
 
 
-def _headers(entry: Entry) -> dict[str, Any]:
-    headers = dict(entry.again.headers) if entry.again else {}
+def _headers(home: Home, entry: Entry) -> dict[str, Any]:
+    headers = carried(home, entry)
     if entry.origin:
         headers[KEY_HEADER] = entry.origin
     if entry.again and entry.exchange != EVENTS:

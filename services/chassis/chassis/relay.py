@@ -14,7 +14,7 @@ from chassis.incoming import Delivery, Replay
 from chassis.logs import kind_of, log
 from chassis.outbox import Outbox, Page
 from chassis.parking import OUTBOX_QUEUE, Parked, ParkingLot, readable_id, tell_parked
-from chassis.publisher import Answers, Publisher, content_type
+from chassis.publisher import Answers, Publisher, carried, content_type
 from chassis.reasons import Reason
 from chassis.sessions import Sessions
 from chassis.topology import EVENTS
@@ -169,7 +169,7 @@ class Relay:
             routing_key=entry.origin or entry.key,
             queue=OUTBOX_QUEUE,
             content_type=content_type(entry),
-            headers=entry.again.headers if entry.again else {},
+            headers=carried(self._home, entry),
             own=entry.exchange != EVENTS,
             replay=entry.again.replay if entry.again else None,
         )

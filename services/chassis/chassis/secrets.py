@@ -5,15 +5,13 @@ Only its owner may read it. Nothing in it has a default, and nothing in it is ev
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis import crypto
+from chassis import rotation
+from chassis.private import write_private
 
 NEXT = "`viisikko up` makes it, or put your own there"
 
@@ -80,25 +78,8 @@ def make(folder: Path, public: Path, organisation: str) -> Secrets:
     for name, size in (("reference.key", REFERENCE_BYTES), ("ids.key", ID_BYTES)):
         if not (folder / name).exists():
             write_private(folder / name, secrets.token_hex(size))
-    keys = folder / "keys.json"
-    if not keys.exists():
-        write_private(keys, json.dumps({"keys": [crypto.generate_key(organisation)]}, indent=1))
-    private = json.loads(keys.read_text())["keys"]
-    known = {"keys": [crypto.public_part(key) for key in private]}
-    (public / f"{organisation}.json").write_text(json.dumps(known, indent=1))
+    rotation.make(folder / "keys.json", public / f"{organisation}.json", organisation)
     return read(folder)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, from its first byte on; a reader sees it whole, or the old one."""
-    opened, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(opened, "w", encoding="utf-8") as new:
-            new.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _key(path: Path, size: int, problems: list[str]) -> bytes:

@@ -77,6 +77,10 @@ def uri(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+broker_uri = uri("amqp", "amqps")
+"""The address of a broker."""
+
+
 def store_uri(text: str) -> str:
     """The address of a store.
 
@@ -208,6 +212,9 @@ class Settings:
     Attributes:
         organisation: The organisation that this instance belongs to.
         amqp: The broker.
+        amqp_file: The file that its address was read from, or None; read again at each connection.
+        tls_authority: PEM file of the authorities whose certificate a broker at ``amqps`` may show, or None for the
+            system's. A store's stands in its address, as ``tlsCAFile``.
         mongo: The store.
         http: Where it listens.
         network: The file that says who is in the network.
@@ -237,7 +244,9 @@ class Settings:
     """
 
     organisation: str = setting("VIISIKKO_ORGANISATION", organisation)
-    amqp: str = setting("VIISIKKO_AMQP_URI", uri("amqp", "amqps"))
+    amqp: str = setting("VIISIKKO_AMQP_URI", broker_uri)
+    amqp_file: Path | None = setting("VIISIKKO_AMQP_URI_FILE", optional_path, default=None)  # noqa: RUF009 - the same
+    tls_authority: Path | None = setting("VIISIKKO_TLS_CA", file, default=None)  # noqa: RUF009 - it makes a field
     mongo: str = setting("VIISIKKO_MONGO_URI", store_uri)
     http: tuple[str, int] = setting("VIISIKKO_HTTP", address)
     network: Path = setting("VIISIKKO_NETWORK", file)  # noqa: RUF009 - it makes a field

@@ -89,7 +89,7 @@ def decide(  # noqa: PLR0913 - each argument is one thing that a test may want t
     if handler is None:
         text = f"{handlers.service} has no handler for {kind} {name} version {version}"
         raise LookupError(text)
-    loaded = _load(handler, data)
+    loaded = _load(handler, data, version)
     told = message(name, loaded, **fields)
     if not handler.said_by(state, told):
         text = f"{name}: {told.organisation} may not say this"
@@ -103,7 +103,7 @@ def keyed(handlers: Handlers, kind: str, name: str, data: Mapping[str, Any] | No
     if handler is None:
         text = f"{handlers.service} has no handler for {kind} {name}"
         raise LookupError(text)
-    return handler.key(message(name, _load(handler, data), **fields))
+    return handler.key(message(name, _load(handler, data, handler.version), **fields))
 
 
 def published_names(decision: Decision[Any]) -> Sequence[tuple[str, str]]:
@@ -120,14 +120,14 @@ def dumped(decision: Decision[Any], name: str, to: str) -> Mapping[str, Any]:
     for event in decision.publish:
         contract = cast("Any", event.schema).contract
         if (contract.name, event.to) == (name, to):
-            schema = cast("Callable[[], Schema]", event.schema)()
-            return cast("Mapping[str, Any]", schema.dump(event.data))
+            return cast("Mapping[str, Any]", _instance(event.schema).dump(event.data))
     text = f"no {name} to {to} among {published_names(decision)}"
     raise LookupError(text)
 
 
-def _load(handler: Handler, data: Mapping[str, Any] | None) -> Any:
-    if handler.schema is None:
-        return data
-    schema = cast("Callable[[], Schema]", handler.schema)()
-    return schema.load(dict(data or {}))
+def _load(handler: Handler, data: Mapping[str, Any] | None, version: int) -> Any:
+    return handler.load(data, version, lambda schema, plain: _instance(schema).load(dict(plain or {})))
+
+
+def _instance(schema: type) -> Schema:
+    return cast("Callable[[], Schema]", schema)()

@@ -8,14 +8,14 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from chassis import crypto
 from chassis.logs import log
-from chassis.secrets import write_private
+from chassis.private import write_private
 
 ROLES = ("coach", "counsellor", "assessor", "operator", "system")
 TOKEN_BYTES = 32
@@ -75,11 +75,28 @@ def mint(file: Path, bearers: Iterable[Bearer]) -> list[str]:
     Raises:
         ValueError: The file holds something else than tokens.
     """
+    return renew(file, (), bearers, datetime.max.replace(tzinfo=UTC))
+
+
+def renew(file: Path, old: Iterable[str], bearers: Iterable[Bearer], until: datetime) -> list[str]:
+    """Add tokens to a file, as `mint` does, and let old ones end.
+
+    Args:
+        file: The file.
+        old: Tokens in clear that are followed by the new ones.
+        bearers: Who is behind the new ones.
+        until: When the old ones end at the latest, with offset; whoever uses them has until then to take the new ones.
+
+    Raises:
+        ValueError: The file holds something else than tokens.
+    """
     minted = {secrets.token_urlsafe(TOKEN_BYTES): bearer for bearer in bearers}
     new = {crypto.token_hash(token): bearer for token, bearer in minted.items()}
+    ending = {crypto.token_hash(token) for token in old}
     with _locked(file.parent):
-        known = (_read(file) if file.exists() else {}) | new
-        content = {hashed: _entry(bearer) for hashed, bearer in known.items()}
+        known = _read(file) if file.exists() else {}
+        kept = {h: replace(b, expires=min(b.expires, until)) if h in ending else b for h, b in known.items()}
+        content = {hashed: _entry(bearer) for hashed, bearer in (kept | new).items()}
         write_private(file, json.dumps(content, indent=1))
     return list(minted)
 

@@ -14,6 +14,11 @@ EVENTS = "network.events"
 UNROUTED = "network.unrouted"
 UNDELIVERABLE = "undeliverable"
 EXPIRED = "expired"
+INCOMING = "network.incoming"
+"""Exchange of an own part through which the hub's events come in; only it is federated, and no service binds to it."""
+
+OUTBOUND = "network.outbound"
+"""Queue of an own part with its events for others, until the hub has confirmed them."""
 
 QUEUE_ARGUMENTS: Mapping[str, object] = {"x-queue-type": "quorum", "x-single-active-consumer": True}
 PLAIN_ARGUMENTS: Mapping[str, object] = {"x-queue-type": "quorum"}
@@ -30,26 +35,32 @@ STEPS = 4
 MAILBOX_DAYS = 60
 """What a guest does not fetch for longer goes to `EXPIRED`; longer than the longest outage that is promised."""
 
+UPSTREAM_DAYS = 60
+"""What an own part does not fetch from the hub for longer goes to `EXPIRED` (reliability.md, 13)."""
+
+_DAY_MILLISECONDS = 24 * 3600 * 1000
 _WORD = r"(\*|[a-z]+)"
-_KEPT = rf"^({UNDELIVERABLE}|{EXPIRED}|[a-z]+\.[a-z-]+\.(dead|wait\.[0-9]+))$"
+_KEPT = rf"^({UNDELIVERABLE}|{EXPIRED}|network\.outbound|[a-z]+\.[a-z-]+\.(dead|wait\.[0-9]+))$"
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A queue bound to an exchange."""
+    """A queue bound to an exchange, or an exchange bound to another."""
 
     exchange: str
     queue: str
     key: str
+    to_exchange: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A RabbitMQ policy on queues whose names match a pattern."""
+    """A RabbitMQ policy on queues, or on exchanges, whose names match a pattern."""
 
     name: str
     pattern: str
     definition: Mapping[str, object]
+    on: str = "queues"
 
 
 def queue(organisation: str, service: str) -> str:
@@ -118,6 +129,36 @@ def mailbox_bindings(organisation: str, reads: Iterable[str]) -> Sequence[Bindin
     return tuple(Binding(EVENTS, name, key) for key in keys)
 
 
+def upstream(organisation: str) -> str:
+    """The hub's queue of an own part, as RabbitMQ's federation names it after exchange, cluster and exchange."""
+    return f"federation: {EVENTS} -> {organisation}:{INCOMING}"
+
+
+def upstream_limits() -> Mapping[str, int]:
+    """How long the hub keeps an own part's events, and its queue when nobody fetches from it, in milliseconds."""
+    return {
+        "message-ttl": UPSTREAM_DAYS * _DAY_MILLISECONDS,
+        # After all messages: a queue that expires drops what it holds.
+        "expires": (UPSTREAM_DAYS + 1) * _DAY_MILLISECONDS,
+    }
+
+
+def incoming_bindings(network: Network, organisation: str) -> Sequence[Binding]:
+    """What an own part takes from the hub: what others address to it or to all.
+
+    Federation repeats these bindings on the hub, and one that the hub refuses shuts the link down (reliability.md, 12).
+    """
+    others = sorted(set(network.organisations) - {organisation})
+    keys = [f"*.*.{other}.{destination}" for other in others for destination in (organisation, ALL)]
+    return tuple(Binding(INCOMING, EVENTS, key, to_exchange=True) for key in keys)
+
+
+def outbound_bindings(network: Network, organisation: str) -> Sequence[Binding]:
+    """What leaves an own part: its own events for others and for all; what it tells itself never leaves it."""
+    others = sorted(network.destinations(organisation) - {organisation})
+    return tuple(Binding(EVENTS, OUTBOUND, f"*.*.{organisation}.{other}") for other in (*others, ALL))
+
+
 def policies(services: Iterable[tuple[str, str]]) -> Sequence[Policy]:
     """Dead-lettering by policy, never by queue arguments, so that it can be changed on a running network.
 
@@ -125,8 +166,14 @@ def policies(services: Iterable[tuple[str, str]]) -> Sequence[Policy]:
         services: ``(organisation, service)`` of every service on the broker.
     """
     mailboxes = Policy("mailboxes", r"^[a-z]+\.mailbox$", _mailbox_policy())
+    upstreams = Policy("upstreams", "^federation: ", _upstream_policy())
     kept = Policy("kept", _KEPT, {"delivery-limit": KEPT_DELIVERY_LIMIT})
-    return (mailboxes, kept, *(_service_policy(organisation, service) for organisation, service in services))
+    return (mailboxes, upstreams, kept, *(_service_policy(organisation, service) for organisation, service in services))
+
+
+def incoming_policy(name: str) -> Policy:
+    """Federates `INCOMING`, and nothing else, with the upstream of a name."""
+    return Policy("incoming", f"^{_escaped(INCOMING)}$", {"federation-upstream": name}, on="exchanges")
 
 
 def topic_read(organisation: str) -> str:
@@ -140,9 +187,22 @@ def topic_write(network: Network, organisation: str) -> str:
     return rf"^[a-z]+\.[a-z]+\.{organisation}\.({destinations})$"
 
 
-def resources(organisation: str) -> tuple[str, str]:
-    """Permissions of an organisation's user: what it may configure, and what it may read and write."""
-    return rf"^{organisation}\.", rf"^({EVENTS.replace('.', chr(92) + '.')}|{organisation}\..*)$"
+def resources(organisation: str, *, links: bool = False) -> tuple[str, str]:
+    """Permissions of an organisation's user: what it may configure, and what it may read and write.
+
+    Args:
+        organisation: Its code.
+        links: Whether its own part fetches from this broker: federation declares a queue and an exchange, whose name
+            ends in A or B by turns.
+    """
+    own = rf"{organisation}\..*"
+    if links:
+        own += rf"|{_escaped(upstream(organisation))}( [AB])?"
+    return rf"^({own})$", rf"^({_escaped(EVENTS)}|{own})$"
+
+
+def _escaped(name: str) -> str:
+    return name.replace(".", r"\.")
 
 
 def _service_policy(organisation: str, service: str) -> Policy:
@@ -161,9 +221,14 @@ def _service_policy(organisation: str, service: str) -> Policy:
     )
 
 
+def _upstream_policy() -> Mapping[str, object]:
+    # The hub bounds these queues itself, whatever an own part asks for.
+    return {**upstream_limits(), "dead-letter-exchange": UNROUTED, "dead-letter-routing-key": EXPIRED}
+
+
 def _mailbox_policy() -> Mapping[str, object]:
     return {
-        "message-ttl": MAILBOX_DAYS * 24 * 3600 * 1000,
+        "message-ttl": MAILBOX_DAYS * _DAY_MILLISECONDS,
         "dead-letter-exchange": UNROUTED,
         "dead-letter-routing-key": EXPIRED,
         "dead-letter-strategy": "at-least-once",

@@ -20,7 +20,7 @@ from chassis.aggregates import Document, history_collection
 from chassis.batch import Batch, Conflict, DeadEffect, Writer
 from chassis.border import Entry, journey
 from chassis.crypto import FieldCipher
-from chassis.decision import Aggregate, Decision, Effect, Invalid, NotYours, Refused, stream_of
+from chassis.decision import Aggregate, Contract, Decision, Effect, Invalid, NotYours, Refused, stream_of
 from chassis.incoming import Again, Arrival, Delivery, Due, Failed, Order, Outcome, Replay, Result, Settled
 from chassis.killswitch import Failing, KillSwitch
 from chassis.logs import kind_of, log
@@ -296,10 +296,17 @@ class Transaction:
 
 
 def _one_per_stream(decision: Decision[Any]) -> None:
-    names = [(border.contract_of(p.schema).name, p.subject, p.to) for p in decision.publish]
-    streams = [(stream_of(name) or name, subject, to) for name, subject, to in names]
-    if len(set(streams)) != len(streams):
-        raise ValueError("a decision publishes at most one event of a stream to one destination")
+    said: dict[tuple[str, str | None, str], list[Contract]] = defaultdict(list)
+    for publish in decision.publish:
+        contract = border.contract_of(publish.schema)
+        said[stream_of(contract.name) or contract.name, publish.subject, publish.to].append(contract)
+    for contracts in said.values():
+        versions = [contract.version for contract in contracts]
+        if len({contract.name for contract in contracts}) > 1 or len(set(versions)) != len(versions):
+            raise ValueError("a decision publishes at most one event of a stream to one destination")
+        # Whoever reads several versions applies the one that comes first.
+        if versions != sorted(versions, reverse=True):
+            raise ValueError(f"{contracts[0].name}: its newest version is published first")
 
 
 def _effect(taken: Taken, effect: Effect, at: datetime) -> dict[str, Any]:

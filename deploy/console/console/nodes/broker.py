@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ from urllib.parse import quote
 
 import httpx
 
+from console.authority import Certificate
 from console.nodes.ports import free_port, listens
 from console.nodes.processes import NotReady, Process
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Debian's start script itself; the one in /usr/sbin would change to the system's user and folder."""
 
-OPERATOR = "verkko"
-"""The hub's own user (architecture.md, How organisations join)."""
+OPERATOR = "hub-operator"
+"""Whoever runs the broker. The hyphen keeps the name apart from every organisation's user, the hub's own included."""
 
 START_SECONDS = 90
 
@@ -37,6 +38,7 @@ def password_hash(password: str) -> str:
 @dataclass(frozen=True, slots=True)
 class _Ports:
     amqp: int
+    tls: int
     management: int
     distribution: int
     epmd: int
@@ -48,7 +50,7 @@ class RabbitNode:
     Start it from a thread that lives as long as the node is to live (see `Process`).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the folder have defaults, and are given by name
         self,
         folder: Path,
         *,
@@ -56,6 +58,7 @@ class RabbitNode:
         plugins: Sequence[str] = ("rabbitmq_management",),
         definitions: Mapping[str, Any] | None = None,
         statistics_seconds: float = 10,
+        tls: Certificate | None = None,
     ) -> None:
         """Describe the node.
 
@@ -66,13 +69,15 @@ class RabbitNode:
             definitions: RabbitMQ definitions (users, vhosts, queues, …) that are loaded at every start, besides the
                 operator and the vhost ``/``.
             statistics_seconds: How often the management API's numbers are renewed.
+            tls: Its certificate, where it is also to be reached with TLS.
         """
         self.folder = folder.absolute()
         self._name = name
         self._plugins = plugins
-        self._definitions = definitions or {}
+        self._definitions: Callable[[], Mapping[str, Any]] = lambda: definitions or {}
         self._statistics_seconds = statistics_seconds
-        self._ports = _Ports(free_port(), free_port(), free_port(), free_port())
+        self._tls = tls
+        self._ports = _Ports(*(free_port() for _ in range(5)))
         self.password = secrets.token_urlsafe(24)
         self._epmd: Process | None = None
         self._node: Process | None = None
@@ -87,10 +92,29 @@ class RabbitNode:
         """Base address of the management API."""
         return f"http://127.0.0.1:{self._ports.management}"
 
+    @property
+    def operator_uri(self) -> str:
+        """The management API's address with the operator's user."""
+        return f"http://{OPERATOR}:{quote(self.password, safe='')}@127.0.0.1:{self._ports.management}"
+
     def uri(self, user: str = OPERATOR, password: str | None = None, vhost: str = "/") -> str:
         """AMQP address for a user; by default the operator's."""
         secret = quote(self.password if password is None else password, safe="")
         return f"amqp://{quote(user, safe='')}:{secret}@127.0.0.1:{self._ports.amqp}/{quote(vhost, safe='')}"
+
+    def tls_address(self) -> tuple[str, int]:
+        """Host, as its certificate names it, and port for connections with TLS.
+
+        Raises:
+            NotReady: It was given no certificate.
+        """
+        if self._tls is None:
+            raise NotReady("the broker serves no TLS: give it a certificate")
+        return "localhost", self._ports.tls
+
+    def load(self, definitions: Callable[[], Mapping[str, Any]]) -> None:
+        """Replace the definitions that are loaded at every start, from the next one on; each start asks for them."""
+        self._definitions = definitions
 
     def client(self) -> httpx.Client:
         """A client of the management API as the operator."""
@@ -217,9 +241,24 @@ class RabbitNode:
                 "raft.wal_max_size_bytes = 16777216",
                 f"collect_statistics_interval = {round(self._statistics_seconds * 1000)}",
                 "heartbeat = 20",
+                *self._encryption(),
                 "",
             )
         )
+
+    def _encryption(self) -> list[str]:
+        if self._tls is None:
+            return []
+        return [
+            f"listeners.ssl.local = 127.0.0.1:{self._ports.tls}",
+            f"ssl_options.cacertfile = {self._tls.authority.absolute()}",
+            f"ssl_options.certfile = {self._tls.certificate.absolute()}",
+            f"ssl_options.keyfile = {self._tls.key.absolute()}",
+            # Who connects is known by password; the older versions are refused (RFC 8996).
+            "ssl_options.verify = verify_none",
+            "ssl_options.versions.1 = tlsv1.3",
+            "ssl_options.versions.2 = tlsv1.2",
+        ]
 
     def _all_definitions(self) -> dict[str, Any]:
         operator = {
@@ -229,7 +268,7 @@ class RabbitNode:
             "tags": ["administrator"],
         }
         everything = {"user": OPERATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
-        own = {name: list(values) for name, values in self._definitions.items()}
+        own = {name: list(values) for name, values in self._definitions().items()}
         own["users"] = [operator, *own.get("users", [])]
         own["permissions"] = [everything, *own.get("permissions", [])]
         own["vhosts"] = [{"name": "/"}, *(v for v in own.get("vhosts", []) if v["name"] != "/")]

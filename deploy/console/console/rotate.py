@@ -1,0 +1,211 @@
+"""New keys, tokens and passwords for one organisation while everything runs.
+
+Keys: the new ones are held and known before anybody uses them, and the old ones still open and are still known
+(`chassis.rotation`). Tokens: the old ones end a day later. Passwords: RabbitMQ has one for each user, and asks for it
+when a connection is opened; those that are open stay, and a service reads its file anew at each connection.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import httpx
+
+from chassis import rotation
+from chassis.decision import Network
+from chassis.private import write_private
+from console.folder import Folder
+from console.links import Links
+
+TOKEN_OVERLAP = timedelta(days=1)
+PASSWORD_BYTES = 24
+CUT_SECONDS = 30
+LOOK_SECONDS = 0.2
+
+
+class NotRotated(RuntimeError):  # noqa: N818 - errors name the fact
+    """A broker did not take a new password; the text says the next step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker's management API, as its operator.
+
+    Attributes:
+        url: Its address.
+        user: The operator.
+        password: The operator's password.
+    """
+
+    url: str
+    user: str
+    password: str
+
+    def put(self, path: str, content: Mapping[str, Any]) -> None:
+        """Set something.
+
+        Raises:
+            NotRotated: The broker cannot be reached, or refuses it.
+        """
+        self._ask("PUT", path, content)
+
+    def get(self, path: str) -> list[dict[str, Any]]:
+        """What the broker lists under a path.
+
+        Raises:
+            NotRotated: The broker cannot be reached, or refuses it.
+        """
+        listed: list[dict[str, Any]] = self._ask("GET", path).json()
+        return listed
+
+    def close_connections(self, user: str) -> None:
+        """Close what a user has open; one that is gone already is none."""
+        for connection in self.get("/api/connections"):
+            if connection.get("user") == user:
+                self._ask("DELETE", f"/api/connections/{quote(connection['name'], safe='')}", gone=True)
+
+    def _ask(
+        self, method: str, path: str, content: Mapping[str, Any] | None = None, *, gone: bool = False
+    ) -> httpx.Response:
+        try:
+            answer = httpx.request(
+                method, f"{self.url}{path}", json=content, auth=(self.user, self.password), timeout=30
+            )
+            if not (gone and answer.status_code == httpx.codes.NOT_FOUND):
+                answer.raise_for_status()
+        except httpx.HTTPError as error:
+            why = f"the broker at {self.url} did not take it ({type(error).__name__})"
+            raise NotRotated(f"{why}: see that it runs, then rotate again") from None
+        return answer
+
+
+class Rotation:
+    """What one organisation's rotation changes, in the folder of a network and on the brokers that run from it."""
+
+    def __init__(self, folder: Folder, network: Network, code: str) -> None:
+        """Look at what runs.
+
+        Raises:
+            NotRotated: There is no such organisation.
+        """
+        if code not in network.organisations:
+            raise NotRotated(f"there is no organisation {code} in the network: deploy/network.toml lists them")
+        self._folder = folder
+        self._network = network
+        self._code = code
+        self._own = folder.of(code)
+        self._state: dict[str, Any] = json.loads(folder.state.read_text("utf-8")) if folder.state.exists() else {}
+
+    def prepare(self) -> Sequence[str]:
+        """Make the next keys known without using them; their ids."""
+        return rotation.prepare(self._own / "keys.json", self._folder.keys / f"{self._code}.json", self._code)
+
+    def keys(self) -> Sequence[str]:
+        """Use the next keys, made now where none were prepared; their ids."""
+        self.prepare()
+        return rotation.use(self._own / "keys.json", self._folder.keys / f"{self._code}.json", datetime.now(UTC))
+
+    def tokens(self) -> datetime:
+        """Make new HTTP tokens; until when the old ones still hold."""
+        until = datetime.now(UTC) + TOKEN_OVERLAP
+        self._folder.renew_tokens(self._code, until)
+        return until
+
+    def passwords(self) -> None:
+        """Set a new password on the hub and, of an own part, another on its own broker.
+
+        Raises:
+            NotRotated: A broker did not take it; what was begun is finished by rotating again.
+        """
+        part = self._network.organisations[self._code].joins == "own"
+        self._hub_password(linked=part)
+        if part:
+            self._change("broker-password", self._code)
+
+    def _hub_password(self, *, linked: bool) -> None:
+        password = self._next("hub")
+        self._set(self._network.hub, password)
+        self._folder.keep_password(self._code, password)
+        if linked:
+            self._relink(password)
+        else:
+            self._readdress(password)
+        self._done("hub")
+
+    def _change(self, name: str, broker: str) -> None:
+        password = self._next(name)
+        self._set(broker, password)
+        write_private(self._own / name, password)
+        self._readdress(password)
+        self._done(name)
+
+    def _set(self, broker: str, password: str) -> None:
+        # Where nothing runs, the next start gives the broker what stands in the files.
+        if self._state:
+            self._broker(broker).put(f"/api/users/{self._code}", {"password": password, "tags": ""})
+
+    def _relink(self, password: str) -> None:
+        """Give the own part's two links the password."""
+        if not self._state:
+            return
+        links = Links(user=self._code, password=password, **self._state["links"][self._code])
+        facts = self._state["doctor"][self._code]
+        self._cut_links(links.address)
+        for one in links.parameters():
+            self._broker(self._code).put(f"/api/parameters/{one['component']}/%2F/{one['name']}", one)
+        facts["VIISIKKO_HUB_URI"] = links.address
+        self._write_state()
+
+    def _cut_links(self, address: str) -> None:
+        """See that no link runs; with the old password none opens again.
+
+        A federation link that runs while its address is changed deletes its queue on the hub, with what waits in it.
+        One that has lost its connection leaves the queue alone.
+        """
+        if self._state["doctor"][self._code]["VIISIKKO_HUB_URI"] == address:
+            return
+        deadline = time.monotonic() + CUT_SECONDS
+        while any(link["status"] == "running" for link in self._broker(self._code).get("/api/federation-links")):
+            if time.monotonic() > deadline:
+                raise NotRotated(f"the link of {self._code} still runs with its old password: rotate again")
+            self._broker(self._network.hub).close_connections(self._code)
+            time.sleep(LOOK_SECONDS)
+
+    def _readdress(self, password: str) -> None:
+        """Write the address with which the services, and this command, open their next connection."""
+        file = self._own / "amqp-uri"
+        if file.exists():
+            write_private(file, with_password(file.read_text("utf-8").strip(), password))
+        if self._state:
+            self._state["amqp"][self._code] = with_password(self._state["amqp"][self._code], password)
+            self._write_state()
+
+    def _write_state(self) -> None:
+        write_private(self._folder.state, json.dumps(self._state, indent=1))
+
+    def _broker(self, code: str) -> Broker:
+        return Broker(**self._state["brokers"][code])
+
+    def _next(self, name: str) -> str:
+        """The new password, written down before any broker has it: a rotation that was cut off goes on with it."""
+        file = self._own / f"{name}.next"
+        if not file.exists():
+            write_private(file, secrets.token_urlsafe(PASSWORD_BYTES))
+        return file.read_text("utf-8").strip()
+
+    def _done(self, name: str) -> None:
+        (self._own / f"{name}.next").unlink()
+
+
+def with_password(uri: str, password: str) -> str:
+    """The same address with another password."""
+    parts = urlsplit(uri)
+    user, _, place = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{quote(password, safe='')}@{place}"))
