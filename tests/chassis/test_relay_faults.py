@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from thing import Things
 from chassis import profile
 from chassis.amqp import BROKER_ERRORS
 from chassis.border import Entry
+from chassis.duties import Duties
 from chassis.outbox import Outbox
 from chassis.publisher import NotConfirmed
 from chassis.relay import PAGES, Relay
@@ -259,17 +260,42 @@ def test_a_replica_that_has_lost_the_lease_sends_nothing_of_what_it_has_read(
     assert (tried, heard(listener), waiting(workshop)) == (0, [], [("a", 1)])
 
 
-def test_the_relay_is_woken_by_the_commit_and_does_not_wait_for_its_next_look(
-    workshop: Workshop, listener: Listener, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def duties(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Duties]:
+    """Lease and relay in their green threads, which look by themselves once a minute only."""
     monkeypatch.setattr("chassis.duties.POLL_SECONDS", 60)
-    duties = workshop.floor.duties
+    made = workshop.floor.duties
+    yield made
+    made.drain()
+    made.close()
+
+
+def greenly(look: Callable[[], bool]) -> None:
+    """Let the green threads run until it is so."""
+    with eventlet.Timeout(20):
+        while not look():
+            eventlet.sleep(0.01)
+
+
+def test_the_relay_is_woken_by_the_commit_and_does_not_wait_for_its_next_look(
+    workshop: Workshop, listener: Listener, duties: Duties
+) -> None:
     duties.start()
-    # Long enough for each of its threads to have looked, and to wait by now.
-    eventlet.sleep(0.5)
+    greenly(lambda: duties.leads and bool(duties._relaying.wake._queue.getting()))
 
     workshop.take(event("thing.made", {"amount": 4}))
-    eventlet.sleep(0.5)
 
-    assert heard(listener) == [("s-1", 4)]
-    duties.stop()
+    greenly(lambda: heard(listener) == [("s-1", 4)])
+
+
+def test_what_another_replica_commits_while_there_is_traffic_is_sent_without_a_wait(
+    workshop: Workshop, listener: Listener, duties: Duties
+) -> None:
+    put(workshop, [counted("a", 1)])
+    duties.start()
+    greenly(lambda: heard(listener) == [("a", 1)])
+
+    # As another replica would: nothing in this process knows of it.
+    put(workshop, [counted("a", 2)])
+
+    greenly(lambda: heard(listener) == [("a", 1), ("a", 2)])

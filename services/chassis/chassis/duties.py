@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 """How often timers and effects are looked for, and the outbox where no commit woke the relay."""
+
+BRISK_SECONDS = 0.02
+"""How often the outbox is looked at while it was not empty just now: what another replica commits wakes nobody here."""
+
+BRISK_FOR_SECONDS = 1.0
 
 
 class Wake:
@@ -103,6 +109,7 @@ class Duties:
         self._may_decide = may_decide
         self._leader = Leader(home.database, home.settings.lease_seconds)
         self._relay = Relay(home, leads=lambda: self._leader.leads)
+        self._sent = 0.0
         self._timers = timers
         self._effects = effects
         self._store = store
@@ -168,9 +175,10 @@ class Duties:
             self._relay.close()
             return POLL_SECONDS
         if self._relay.run_once():
+            self._sent = time.monotonic()
             return 0
         self._relay.idle()
-        return POLL_SECONDS
+        return BRISK_SECONDS if time.monotonic() - self._sent < BRISK_FOR_SECONDS else POLL_SECONDS
 
     def _timers_step(self) -> float:
         return 0 if self._decides() and self._timers.run_once() else POLL_SECONDS
