@@ -135,5 +135,31 @@ def test_nothing_is_lost_overtaken_or_parked_unguilty(workshop: Workshop, monkey
     run_machine(RelayMachine, workshop, monkeypatch, few=15, steps=20)
 
 
+def test_a_connection_that_is_lost_while_a_guilty_entry_is_looked_for_is_given_up(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = RelayMachine(workshop, monkeypatch)
+    machine.put([[("c", True), ("a", False)]], turned=False)
+    machine.break_broker("lost", 1)
+
+    with pytest.raises(ConnectionResetError):
+        machine.relay.run_once()
+
+    assert machine.relay._publisher is None
+    machine.teardown()
+
+
+def test_a_relay_that_is_overtaken_while_a_guilty_entry_is_looked_for_leaves_the_rest_to_the_other(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = RelayMachine(workshop, monkeypatch)
+    machine.put([[("c", True), ("a", False)]], turned=False)
+    leads = iter((True, False))
+
+    assert Relay(machine.home, leads=lambda: next(leads)).run_once() == 0
+
+    machine.teardown()
+
+
 def _id(body: bytes) -> str:
     return str(json.loads(body)["id"])

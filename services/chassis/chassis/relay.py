@@ -81,14 +81,11 @@ class Relay:
         answers = Answers()
         try:
             if entries:
-                self._send(entries, answers)
+                self._publish(entries, answers)
         except Overtaken:
             return 0
-        except ChannelError as error:
-            self._refused(error)
-            # One entry is refused and takes the channel with it: the rest is sent alone, to find it.
-            self._one_at_a_time([e for e in entries if not answers.is_ended(e)], answers)
         except Exception:
+            # What such a connection still says would be taken for an answer to what is sent next.
             self.close()
             raise
         self._settle(pages, answers)
@@ -118,6 +115,14 @@ class Relay:
             self.alarm.gone(Blocked("the broker takes no events: it is short of memory or disk"))
         else:
             self.alarm.back()
+
+    def _publish(self, entries: Sequence[Entry], answers: Answers) -> None:
+        try:
+            self._send(entries, answers)
+        except ChannelError as error:
+            self._refused(error)
+            # One entry is refused and takes the channel with it: the rest is sent alone, to find it.
+            self._one_at_a_time([e for e in entries if not answers.is_ended(e)], answers)
 
     def _send(self, entries: Sequence[Entry], answers: Answers) -> None:
         if self._publisher is None:
