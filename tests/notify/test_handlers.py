@@ -8,7 +8,7 @@ import pytest
 
 from chassis.decision import Network, NotYours, Organisation
 from chassis.testing import decide, dumped, published_names
-from notify.domain import Duty, Entry, Letter, Notification, Person, Reads, Status
+from notify.domain import Duty, Entry, Letter, NotAStaffId, Notification, Person, Reads, Status
 from notify.handlers import on
 
 NETWORK = Network(
@@ -92,6 +92,12 @@ def test_a_person_put_in_again_unchanged_is_not_written_again() -> None:
     )
 
     assert decision.state is None
+
+
+@pytest.mark.parametrize("identifier", ["Aino", "kunta-", "kunta-4\n", "kunta-" + "1" * 61, "kunta-ä"])
+def test_what_is_no_staff_id_is_not_put_into_the_directory(identifier: str) -> None:
+    with pytest.raises(NotAStaffId):
+        decide(on, "command", "keep-person", data={"name": "Aino", "email": "aino@example.fi"}, path={"id": identifier})
 
 
 def test_a_request_without_a_named_counsellor_goes_to_whoever_has_the_duty() -> None:

@@ -15,7 +15,8 @@ def json_schema(schema_class: type[Schema]) -> dict[str, Any]:
     # Without a name a nested schema is written where it is used, so that each file stands alone.
     plugin = MarshmallowPlugin(schema_name_resolver=lambda _schema: "")
     APISpec("x", "1", "3.1.0", plugins=[plugin])
-    plugin.converter.add_attribute_function(_decimal)  # type: ignore[union-attr]
+    for function in (_decimal, _pattern):
+        plugin.converter.add_attribute_function(function)  # type: ignore[union-attr]
     converted: dict[str, Any] = _plain(plugin.converter.schema2jsonschema(schema_class()))  # type: ignore[union-attr]
     return converted
 
@@ -28,6 +29,13 @@ def _decimal(_converter: Any, field: Any, ret: dict[str, Any], **_: Any) -> dict
         ret.pop(bound, None)
     nullable = ["null"] if field.allow_none else []
     return {"type": ["string", *([] if field.as_string else ["number"]), *nullable]}
+
+
+def _pattern(_converter: Any, _field: Any, ret: dict[str, Any], **_: Any) -> dict[str, Any]:
+    r"""An expression as JSON Schema has it (ECMA-262): Python's match begins at the start, and its ``\Z`` is ``$``."""
+    if "pattern" not in ret:
+        return {}
+    return {"pattern": "^" + ret["pattern"].removeprefix("^").replace(r"\Z", "$")}
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from chassis.problems import PROBLEM
+from chassis.server import LINE_BYTES
 from chassis.web import JSON, KEY_CHARACTERS, NDJSON, WHY_CHARACTERS, Answer, Route
 from console.jsonschemas import json_schema, nullable
 
@@ -211,7 +212,9 @@ def _refusals(route: Route) -> dict[str, Any]:
         statuses += _OF_BODIES
     elif route.personal:
         statuses.append(HTTPStatus.BAD_REQUEST)
-    return {str(s.value): {"$ref": f"#/components/responses/{s.name}"} for s in sorted(statuses)}
+    told = {str(s.value): {"$ref": f"#/components/responses/{s.name}"} for s in sorted(statuses)}
+    # The server below the routes says it, and not as a problem: it has read no more than the beginning.
+    return {**told, "414": {"description": f"The request's first line is longer than {LINE_BYTES} bytes."}}
 
 
 def _refusal(status: HTTPStatus) -> dict[str, Any]:

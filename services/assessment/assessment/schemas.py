@@ -15,6 +15,9 @@ MOST_SKILLS = 300
 MOST_CHARACTERS = 20_000
 """Code points of a client's words."""
 
+MOST_SEARCHED = 500
+"""Characters of a search: each may need 12 in an address, which has 8,192."""
+
 MOST_RELATIONS = 1500
 MOST_ALTERNATIVES = 100
 
@@ -229,7 +232,7 @@ class ProfileQuery(Body):
 class SearchQuery(Body):
     """Query of the searches in the vocabulary."""
 
-    text = fields.String(load_default="", validate=validate.Length(max=MOST_CHARACTERS))
+    text = fields.String(load_default="", validate=validate.Length(max=MOST_SEARCHED))
     language = fields.String(load_default="fi", validate=LANGUAGE)
 
 

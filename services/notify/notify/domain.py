@@ -6,11 +6,15 @@ it goes to. Names and addresses are looked up at the moment of sending and are k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from chassis.decision import Network, Refused, personal
+from chassis.decision import Invalid, Network, Refused, personal
+
+STAFF_ID = r"[a-z]+-[a-z0-9-]{1,60}\Z"
+"""A staff id: the organisation's code and what tells its people apart."""
 
 LANGUAGES = ("fi", "sv", "en")
 """The languages of the region (domain.md, Languages)."""
@@ -32,8 +36,23 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+class NotAStaffId(Invalid):
+    """What is to stand in the directory is no staff id."""
+
+
 class NotInDirectory(Refused):
     """The letter's addressee does not stand in the directory of staff."""
+
+
+def checked_staff_id(text: str) -> str:
+    """A staff id that is one.
+
+    Raises:
+        NotAStaffId: It is none; as it goes into logs and histories, it may not hold just anything.
+    """
+    if not re.match(STAFF_ID, text):
+        raise NotAStaffId("id: must be a staff id such as kunta-12", field="id")
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

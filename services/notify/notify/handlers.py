@@ -13,6 +13,7 @@ from notify.domain import (
     Person,
     Reads,
     Status,
+    checked_staff_id,
     deputies,
     on_duty,
     recipients,
@@ -27,7 +28,7 @@ notifications = on.aggregate("notification", Notification, view=schemas.Notifica
 def keep_person(person: Person | None, message: Message, _reads: Reads) -> Decision[Person]:
     """An operator puts someone into the directory, or changes what it says of them."""
     kept = Person(
-        id=message.path["id"],
+        id=checked_staff_id(message.path["id"]),
         name=message.data["name"],
         email=message.data["email"],
         language=message.data["language"],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
 
+from notify import domain
 from notify.domain import LANGUAGES, Duty
 
-STAFF_ID = validate.Regexp(r"^[a-z]+-[a-z0-9-]{1,60}$", error="is not a staff id such as kunta-12")
+STAFF_ID = validate.Regexp(domain.STAFF_ID, error="is not a staff id such as kunta-12")
 TEXT = validate.Length(max=2000)
 
 

@@ -20,8 +20,8 @@ from referral.domain import (
     Suggestion,
 )
 
-CODE = validate.Regexp(r"^[a-z]+$", error="is not an organisation's code")
-STAFF_ID = validate.Regexp(r"^[a-z]+-[a-z0-9-]{1,60}$", error="is not a staff id such as kunta-12")
+CODE = validate.Regexp(r"^[a-z]+\Z", error="is not an organisation's code")
+STAFF_ID = validate.Regexp(r"^[a-z]+-[a-z0-9-]{1,60}\Z", error="is not a staff id such as kunta-12")
 ID = validate.Length(min=1, max=200)
 URI = validate.Length(min=1, max=300)
 TEXT = validate.Length(max=2000)
