@@ -14,9 +14,11 @@ from amqp.exceptions import AccessRefused, ResourceLocked
 
 from chassis import network
 from chassis.decision import Classification, Network
+from chassis.profile import CONTENT_TYPE
 from chassis.topology import EVENTS
 from console import definitions
 from console.folder import Folder
+from console.links import as_reader
 from console.nodes.broker import OPERATOR, RabbitNode
 from console.partner import NotAllowed, Partner
 
@@ -53,6 +55,17 @@ def partner(code: str, uris: dict[str, str], folder: Folder) -> Partner:
 
 def channel(uri: str) -> Any:
     return kombu.Connection(uri).channel()
+
+
+def temporary(reading: Any, code: str) -> str:
+    """A queue of an organisation's reader that goes away with its connection."""
+    name = f"{code}.reader.{uuid.uuid4().hex}"
+    reading.queue_declare(name, exclusive=True)
+    return name
+
+
+def say(mine: Any, exchange: str, key: str) -> None:
+    mine.basic_publish_confirm(mine.prepare_message(b"{}", content_type=CONTENT_TYPE), exchange, key)
 
 
 def test_a_guest_reads_what_is_addressed_to_it_from_its_mailbox(uris: dict[str, str], folder: Folder) -> None:
@@ -94,17 +107,13 @@ def test_nobody_publishes_beyond_their_own_name_and_destinations(
 
 
 def test_nobody_publishes_to_the_default_exchange(uris: dict[str, str]) -> None:
-    mine = channel(uris["sedu"])
-
     with pytest.raises(AccessRefused):
-        mine.basic_publish_confirm(mine.prepare_message(b"{}"), "", "kunta.intake")
+        say(channel(uris["sedu"]), "", "kunta.intake")
 
 
 def test_nobody_publishes_to_anothers_own_exchange(uris: dict[str, str]) -> None:
-    mine = channel(uris["sedu"])
-
     with pytest.raises(AccessRefused):
-        mine.basic_publish_confirm(mine.prepare_message(b"{}"), "kunta.own", "kunta.intake")
+        say(channel(uris["sedu"]), "kunta.own", "kunta.intake")
 
 
 @pytest.mark.parametrize("queue", ["kunta.intake", "epky.mailbox", "undeliverable", "expired"])
@@ -123,8 +132,8 @@ def test_nobody_deletes_or_purges_anothers_queue(uris: dict[str, str], queue: st
 
 @pytest.mark.parametrize("key", ["#", "*.*.*.*", "*.*.kunta.seamk", "*.*.*.seamk", "referral.#"])
 def test_nobody_binds_to_what_is_not_theirs_to_read(uris: dict[str, str], key: str) -> None:
-    mine, probe = channel(uris["sedu"]), f"sedu.{uuid.uuid4().hex}"
-    mine.queue_declare(probe, exclusive=True)
+    mine = channel(as_reader(uris["sedu"]))
+    probe = temporary(mine, "sedu")
 
     with pytest.raises(AccessRefused):
         mine.queue_bind(probe, EVENTS, key)
@@ -132,10 +141,41 @@ def test_nobody_binds_to_what_is_not_theirs_to_read(uris: dict[str, str], key: s
 
 @pytest.mark.parametrize("key", ["*.*.*.sedu", "offering.published.*.all", "*.*.sedu.*"])
 def test_everybody_binds_to_what_is_theirs_to_read(uris: dict[str, str], key: str) -> None:
-    mine, probe = channel(uris["sedu"]), f"sedu.{uuid.uuid4().hex}"
-    mine.queue_declare(probe, exclusive=True)
+    mine = channel(as_reader(uris["sedu"]))
 
-    mine.queue_bind(probe, EVENTS, key)
+    mine.queue_bind(temporary(mine, "sedu"), EVENTS, key)
+
+
+@pytest.mark.parametrize("queue", ["sedu.new", "sedu.reader.x"])
+def test_who_speaks_declares_nothing(uris: dict[str, str], queue: str) -> None:
+    with pytest.raises(AccessRefused):
+        channel(uris["sedu"]).queue_declare(queue, exclusive=True)
+    with pytest.raises(AccessRefused):
+        channel(uris["sedu"]).exchange_declare(queue, "fanout")
+
+
+@pytest.mark.parametrize("source", ["sedu.reader.x", EVENTS, "kunta.own"])
+def test_who_speaks_gets_no_key_past_its_rights_by_binding_exchanges(uris: dict[str, str], source: str) -> None:
+    channel(as_reader(uris["sedu"])).exchange_declare("sedu.reader.x", "fanout", durable=False)
+
+    for code in ("sedu", "kunta"):
+        with pytest.raises(AccessRefused):
+            channel(uris[code]).exchange_bind(EVENTS, source, "*.*.sedu.all")
+
+
+def test_who_reads_does_not_speak_by_whatever_road(uris: dict[str, str]) -> None:
+    def reading() -> Any:
+        return channel(as_reader(uris["sedu"]))
+
+    through = {"x-dead-letter-exchange": EVENTS, "x-dead-letter-routing-key": "referral.accepted.seamk.kunta"}
+    with pytest.raises(AccessRefused):
+        say(reading(), EVENTS, "offering.published.sedu.all")
+    with pytest.raises(AccessRefused):
+        reading().queue_declare("sedu.reader.trick", arguments=through)
+    with pytest.raises(AccessRefused):
+        reading().exchange_declare("sedu.reader.trick", "fanout", arguments={"alternate-exchange": EVENTS})
+    with pytest.raises(AccessRefused):
+        reading().exchange_declare("sedu.own", "fanout")
 
 
 def test_nobody_declares_or_deletes_what_is_the_networks(uris: dict[str, str]) -> None:

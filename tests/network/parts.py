@@ -13,6 +13,7 @@ from chassis import network
 from chassis.testing_live import Publisher, event
 from chassis.topology import EVENTS
 from console.folder import Folder
+from console.links import as_reader
 from console.reach import Reach
 from console.region import Region
 
@@ -64,9 +65,9 @@ class Box:
     """A queue of an organisation that takes every event addressed to it or to all, in the order in which they came."""
 
     def __init__(self, parts: Parts, code: str) -> None:
-        self._connection = kombu.Connection(parts.region.amqp(code))
+        self._connection = kombu.Connection(as_reader(parts.region.amqp(code)))
         self._channel: Any = self._connection.channel()
-        name = f"{code}.{uuid.uuid4().hex}"
+        name = f"{code}.reader.{uuid.uuid4().hex}"
         self._name = self._channel.queue_declare(name, exclusive=True).queue
         self._channel.queue_bind(self._name, EVENTS, f"*.*.*.{code}")
         self.ids: list[str] = []

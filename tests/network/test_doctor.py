@@ -90,13 +90,13 @@ def test_a_wrong_password_is_told_without_repeating_it(parts: Parts) -> None:
 
 def test_rights_that_the_hub_does_not_grant_are_told_with_the_keys(parts: Parts) -> None:
     with parts.region.broker.client() as client:
-        (row,) = client.get("/api/topic-permissions/%2F/sedu").json()
+        (row,) = client.get("/api/topic-permissions/%2F/sedu-reader").json()
         narrow = {"exchange": row["exchange"], "write": row["write"], "read": "^$"}
-        client.put("/api/topic-permissions/%2F/sedu", json=narrow).raise_for_status()
+        client.put("/api/topic-permissions/%2F/sedu-reader", json=narrow).raise_for_status()
 
         found = ill(facts_of(parts, management=None))
 
-        client.put("/api/topic-permissions/%2F/sedu", json={**narrow, "read": row["read"]}).raise_for_status()
+        client.put("/api/topic-permissions/%2F/sedu-reader", json={**narrow, "read": row["read"]}).raise_for_status()
     assert "*.*.epky.sedu" in found["bindings allowed"].text
 
 

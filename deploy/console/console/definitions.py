@@ -1,7 +1,7 @@
 """The broker's definitions, generated from deploy/network.toml and from what the services' handlers read.
 
-Exchanges, queues, bindings, policies and, for a real broker, each organisation's user with least rights: what it may
-read and in whose name it may write is pinned by topic permissions (contract.md).
+Exchanges, queues, bindings, policies and, for a real broker, each organisation's two users with least rights: what they
+may read and in whose name one may write is pinned by topic permissions (contract.md).
 """
 
 from __future__ import annotations
@@ -121,26 +121,23 @@ def _undeliverable(directed: Iterable[tuple[str, str]]) -> list[Binding]:
 def _users(network: Network, vhost: str, passwords: Mapping[str, str], *, linked: AbstractSet[str]) -> dict[str, Any]:
     users, permissions, topics = [], [], []
     for code, password in passwords.items():
-        configure, use = topology.resources(code, links=code in linked)
-        users.append(
-            {
-                "name": code,
-                "password_hash": password_hash(password),
-                "hashing_algorithm": "rabbit_password_hashing_sha256",
-                "tags": [],
-            }
-        )
-        permissions.append({"user": code, "vhost": vhost, "configure": configure, "write": use, "read": use})
-        topics.append(
-            {
-                "user": code,
-                "vhost": vhost,
-                "exchange": topology.EVENTS,
-                "write": topology.topic_write(network, code),
-                "read": topology.topic_read(code),
-            }
-        )
+        for rights in topology.rights(network, code, links=code in linked):
+            users.append(_user(rights.user, password))
+            whose = {"user": rights.user, "vhost": vhost}
+            use = {"configure": rights.configure, "write": rights.write, "read": rights.read}
+            permissions.append({**whose, **use})
+            keys = {"write": rights.topic_write, "read": rights.topic_read}
+            topics.append({**whose, "exchange": topology.EVENTS, **keys})
     return {"users": users, "permissions": permissions, "topic_permissions": topics}
+
+
+def _user(name: str, password: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "password_hash": password_hash(password),
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": [],
+    }
 
 
 def _named(thing: Mapping[str, Any], vhost: str) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """How the broker of an own part reaches the hub's: a federation that pulls, and a shovel that pushes.
 
-Both are outbound connections with TLS to the one port that a school opens, as the organisation's user on the hub, whose
-rights pin what it may read and in whose name it may write (architecture.md, How organisations join).
+Both are outbound connections with TLS to the one port that a school opens, as the organisation's two users on the hub,
+whose rights pin what the one may read and in whose name the other may write (architecture.md, How organisations join).
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from chassis import topology
 
@@ -47,7 +47,16 @@ class Links:
 
     @property
     def uri(self) -> str:
-        """The hub's address with everything that is checked about it (https://www.rabbitmq.com/docs/uri-query-parameters)."""
+        """The hub's address for the shovel, with everything that is checked about it."""
+        return self._checked(self.user)
+
+    @property
+    def reading_uri(self) -> str:
+        """The same for the federation, with the user that only reads."""
+        return self._checked(topology.reader(self.user))
+
+    def _checked(self, user: str) -> str:
+        # https://www.rabbitmq.com/docs/uri-query-parameters
         options = {
             "cacertfile": self.authority,
             "verify": "verify_peer",
@@ -55,7 +64,7 @@ class Links:
             "heartbeat": 20,
             "connection_timeout": 10_000,
         }
-        return f"{self.address}?{urlencode(options)}"
+        return f"{amqps(user, self.password, self.host, self.port)}?{urlencode(options)}"
 
     def without_password(self) -> dict[str, Any]:
         """All that it needs but user and password."""
@@ -70,7 +79,7 @@ class Links:
 
     def _upstream(self) -> dict[str, Any]:
         return {
-            "uri": self.uri,
+            "uri": self.reading_uri,
             "exchange": topology.EVENTS,
             # Acknowledged to the hub when the own broker has it on its disk.
             "ack-mode": "on-confirm",
@@ -105,3 +114,10 @@ class Links:
 def amqps(user: str, password: str, host: str, port: int = TLS_PORT) -> str:
     """A user's address of a broker with TLS."""
     return f"amqps://{quote(user, safe='')}:{quote(password, safe='')}@{host}:{port}/%2F"
+
+
+def as_reader(uri: str) -> str:
+    """A user's address of a broker, with the user of the same organisation that only reads."""
+    parts = urlsplit(uri)
+    user, password = parts.netloc.split(":", 1)
+    return urlunsplit(parts._replace(netloc=f"{topology.reader(user)}:{password}"))

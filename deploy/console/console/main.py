@@ -324,9 +324,10 @@ def tail(
 ) -> None:
     """Follow the events that an organisation may read, as they pass: who, what, from → to. Payloads are not shown."""
     with _told():
+        from console.links import as_reader
         from console.tail import follow, keys_of
 
-        amqp = _reach(folder).amqp(organisation)
+        amqp = as_reader(_reach(folder).amqp(organisation))
         deadline = time.monotonic() + seconds if seconds else float("inf")
         until = lambda: time.monotonic() > deadline  # noqa: E731 - one condition, named where it is used
         for seen in follow(amqp, keys=keys_of(organisation), until=until, owner=organisation):

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
-from chassis import rotation
+from chassis import rotation, topology
 from chassis.decision import Network
 from chassis.private import write_private
 from console.folder import Folder
@@ -149,7 +149,8 @@ class Rotation:
     def _set(self, broker: str, password: str) -> None:
         # Where nothing runs, the next start gives the broker what stands in the files.
         if self._state:
-            self._broker(broker).put(f"/api/users/{self._code}", {"password": password, "tags": ""})
+            for user in self._users():
+                self._broker(broker).put(f"/api/users/{user}", {"password": password, "tags": ""})
 
     def _relink(self, password: str) -> None:
         """Give the own part's two links the password."""
@@ -175,7 +176,8 @@ class Rotation:
         while any(link["status"] == "running" for link in self._broker(self._code).get("/api/federation-links")):
             if time.monotonic() > deadline:
                 raise NotRotated(f"the link of {self._code} still runs with its old password: rotate again")
-            self._broker(self._network.hub).close_connections(self._code)
+            for user in self._users():
+                self._broker(self._network.hub).close_connections(user)
             time.sleep(LOOK_SECONDS)
 
     def _readdress(self, password: str) -> None:
@@ -186,6 +188,9 @@ class Rotation:
         if self._state:
             self._state["amqp"][self._code] = with_password(self._state["amqp"][self._code], password)
             self._write_state()
+
+    def _users(self) -> tuple[str, str]:
+        return self._code, topology.reader(self._code)
 
     def _write_state(self) -> None:
         write_private(self._folder.state, json.dumps(self._state, indent=1))

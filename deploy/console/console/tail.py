@@ -54,7 +54,7 @@ def follow(amqp: str, *, keys: Sequence[str], until: Callable[[], bool], owner: 
         channel: Any = connection.channel()
         channel.auto_decode = False
         # A queue of its own that goes away with this connection; nobody's messages are taken.
-        name = f"{owner}.tail-{uuid.uuid4().hex[:8]}"
+        name = f"{owner}.reader.tail-{uuid.uuid4().hex[:8]}"
         channel.queue_declare(name, durable=False, exclusive=True, auto_delete=True)
         for key in keys:
             channel.queue_bind(name, topology.EVENTS, key)

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import eventlet
+from amqp.exceptions import AccessRefused
 from eventlet.event import Event
 from nameko.extensions import Entrypoint
 
@@ -79,13 +80,23 @@ class _Line:
         hang_up(self.connection)
 
     def _declare(self) -> None:
+        channel = self.connection.channel()
+        try:
+            self._declare_on(channel)
+        except AccessRefused:
+            # A real network's user may declare nothing: the definitions of its broker have it all.
+            log.debug("subscriber.declared_by_definitions")
+        else:
+            channel.close()
+
+    def _declare_on(self, channel: Any) -> None:
         # A queue may dead-letter only into an exchange that is there.
-        self.channel.exchange_declare(own_exchange(self._home.organisation), "direct", durable=True, auto_delete=False)
+        channel.exchange_declare(own_exchange(self._home.organisation), "direct", durable=True, auto_delete=False)
         for name, arguments in service_queues(self._home.organisation, self._home.service).items():
-            self.channel.queue_declare(name, durable=True, auto_delete=False, arguments=dict(arguments))
+            channel.queue_declare(name, durable=True, auto_delete=False, arguments=dict(arguments))
         events = self._home.handlers.event_names()
         for binding in service_bindings(self._home.organisation, self._home.service, events):
-            self.channel.queue_bind(binding.queue, binding.exchange, binding.key)
+            channel.queue_bind(binding.queue, binding.exchange, binding.key)
 
     def _take(self, message: Any) -> None:
         if self.broken:

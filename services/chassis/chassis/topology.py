@@ -38,6 +38,9 @@ MAILBOX_DAYS = 60
 UPSTREAM_DAYS = 60
 """What an own part does not fetch from the hub for longer goes to `EXPIRED` (reliability.md, 13)."""
 
+NOTHING = "^$"
+"""A pattern of rights that no name matches."""
+
 _DAY_MILLISECONDS = 24 * 3600 * 1000
 _WORD = r"(\*|[a-z]+)"
 _KEPT = rf"^({UNDELIVERABLE}|{EXPIRED}|network\.outbound|[a-z]+\.[a-z-]+\.(dead|wait\.[0-9]+))$"
@@ -61,6 +64,27 @@ class Policy:
     pattern: str
     definition: Mapping[str, object]
     on: str = "queues"
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a user may do on a broker, each as a pattern of names.
+
+    Attributes:
+        user: Its name.
+        configure: What it may declare and delete.
+        write: Exchanges to which it may publish, and what it may bind.
+        read: Queues from which it may read, and exchanges to which it may bind.
+        topic_write: Routing keys under which it may publish to `EVENTS`.
+        topic_read: Routing keys with which it may bind to `EVENTS`.
+    """
+
+    user: str
+    configure: str
+    write: str
+    read: str
+    topic_write: str
+    topic_read: str
 
 
 def queue(organisation: str, service: str) -> str:
@@ -176,6 +200,11 @@ def incoming_policy(name: str) -> Policy:
     return Policy("incoming", f"^{_escaped(INCOMING)}$", {"federation-upstream": name}, on="exchanges")
 
 
+def reader(organisation: str) -> str:
+    """An organisation's second user, which reads and cannot speak; the hyphen keeps it apart from every code."""
+    return f"{organisation}-reader"
+
+
 def topic_read(organisation: str) -> str:
     """Topic permission: the keys that an organisation may bind to."""
     return rf"^{_WORD}\.{_WORD}\.({organisation}\.{_WORD}|{_WORD}\.({organisation}|{ALL}))$"
@@ -187,18 +216,33 @@ def topic_write(network: Network, organisation: str) -> str:
     return rf"^[a-z]+\.[a-z]+\.{organisation}\.({destinations})$"
 
 
-def resources(organisation: str, *, links: bool = False) -> tuple[str, str]:
-    """Permissions of an organisation's user: what it may configure, and what it may read and write.
+def rights(network: Network, organisation: str, *, links: bool = False) -> tuple[Rights, Rights]:
+    """What the two users of an organisation may do: the one that speaks, and the one that only reads.
+
+    RabbitMQ checks a topic permission where a client publishes, and nowhere after. Whoever may publish to an exchange
+    can have any key come out there if it may also configure an exchange or a queue, or read an exchange: by a binding
+    from one exchange to the other, by an alternate exchange, by a queue's dead letters. So who speaks configures
+    nothing and reads no exchange, and what the reader configures the speaker cannot read.
 
     Args:
-        organisation: Its code.
+        network: Who is in the network.
+        organisation: The organisation.
         links: Whether its own part fetches from this broker: federation declares a queue and an exchange, whose name
             ends in A or B by turns.
     """
-    own = rf"{organisation}\..*"
+    events, own = _escaped(EVENTS), rf"{organisation}\."
+    reading = rf"{own}reader\..*"
     if links:
-        own += rf"|{_escaped(upstream(organisation))}( [AB])?"
-    return rf"^({own})$", rf"^({_escaped(EVENTS)}|{own})$"
+        reading += rf"|{_escaped(upstream(organisation))}( [AB])?"
+    keys = topic_read(organisation)
+    speaks = Rights(
+        organisation, NOTHING, rf"^({events}|{own}own)$", rf"^{own}(?!own$|reader\.).*$",
+        topic_write(network, organisation), keys,
+    )  # fmt: skip
+    reads = Rights(
+        reader(organisation), rf"^({reading})$", rf"^({reading})$", rf"^({events}|{reading})$", NOTHING, keys
+    )
+    return speaks, reads
 
 
 def _escaped(name: str) -> str:

@@ -8,6 +8,7 @@ import ssl
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import kombu
 from amqp.exceptions import AccessRefused, AMQPError
@@ -17,6 +18,7 @@ from chassis import topology
 from chassis.amqp import tls
 from chassis.decision import ALL, Network
 from console.doctor.findings import Facts, Ill
+from console.links import as_reader
 
 PORTS = {"amqp": 5672, "amqps": 5671}
 SECONDS = 10
@@ -73,7 +75,7 @@ def logged_in(facts: Facts) -> str:
     Raises:
         Ill: The hub does not let it in.
     """
-    with _connection(facts):
+    with _connection(facts, facts.hub):
         return f"as {facts.hub_address.username}"
 
 
@@ -85,7 +87,7 @@ def bindings_allowed(facts: Facts, network: Network) -> str:
     """
     code = facts.organisation
     keys = _wanted(code, network)
-    with _connection(facts) as connection:
+    with _connection(facts, as_reader(facts.hub)) as connection:
         refused = [key for key in keys if not _binds(connection, code, key)]
     if refused:
         raise Ill(f"the hub refuses {', '.join(refused)}", _rights_step(code))
@@ -99,7 +101,7 @@ def may_speak(facts: Facts) -> str:
         Ill: The hub refuses it.
     """
     code = facts.organisation
-    with _connection(facts) as connection:
+    with _connection(facts, facts.hub) as connection:
         channel = connection.channel()
         try:
             channel.basic_publish_confirm(channel.prepare_message(b""), topology.EVENTS, f"doctor.asked.{code}.{code}")
@@ -117,7 +119,7 @@ def _wanted(code: str, network: Network) -> Sequence[str]:
 def _binds(connection: Any, code: str, key: str) -> bool:
     channel = connection.channel()
     try:
-        queue = channel.queue_declare(f"{code}.doctor-{uuid.uuid4().hex}", exclusive=True).queue
+        queue = channel.queue_declare(f"{code}.reader.doctor-{uuid.uuid4().hex}", exclusive=True).queue
         channel.queue_bind(queue, topology.EVENTS, key)
     except AccessRefused:
         return False
@@ -127,17 +129,17 @@ def _binds(connection: Any, code: str, key: str) -> bool:
 
 
 @contextlib.contextmanager
-def _connection(facts: Facts) -> Iterator[Any]:
+def _connection(facts: Facts, address: str) -> Iterator[Any]:
     connection = kombu.Connection(
-        facts.hub,
-        ssl=tls(facts.hub, facts.authority),
+        address,
+        ssl=tls(address, facts.authority),
         connect_timeout=SECONDS,
         transport_options={"confirm_publish": True},
     )
     try:
         connection.connect()
     except AccessRefused:
-        user = facts.hub_address.username
+        user = urlsplit(address).username
         raise Ill(
             f"the hub refuses {user} or its password",
             f"write the password that the hub's operator gave {user} last into VIISIKKO_HUB_URI",
