@@ -182,6 +182,27 @@ def asyncapi(events: list[Promised]) -> dict[str, Any]:
     }
 
 
+_PROGRAM = f"""\
+## A program of your own
+
+The hub's operator gives you an address `amqps://<code>:<password>@<host>:5671`, the certificate of the authority to
+trust, and everybody's public keys, a JWK set (RFC 7517) for each organisation.
+
+- **Publish** to `{EVENTS}`, persistent and with confirms, as `application/cloudevents+json`. `source` is
+  `urn:viisikko:<code>:<system>`; `destination` and the key's last word are a code or `all`; `dataclassification` is
+  `public`, `pseudonymous` or `personal`, as the table says. Send the same event again with the same `id`. A newer event
+  of the same subject has a higher `sequence` (digits as a text) or, without any, a later `time`. An event has 64 KiB at
+  the most. The broker answers 403 to another's name, and to whom you may not address.
+- **Read** the queue `<code>.mailbox`, and acknowledge what you have kept. An event may come twice: know it by `source`
+  and `id`. `source` and `destination` must agree with the third and the fourth word of the routing key.
+- An answer to a referral has its `subject`; its data may be `{{}}`, or hold no more than a `reason`.
+- **Sealed data** is one compact JWE (`alg` ECDH-ES with a key of curve X25519, `enc` A256GCM, `kid` of a key with `use`
+  enc). Its protected header repeats the event's `id`, `source` and `subject`; where one differs, refuse it.
+- `event.refused` in your mailbox names an event of yours that was parked, and why.
+- Your user declares nothing. For a queue of your own, to follow what you may read, there is the user `<code>-reader`
+  with the same password: it may declare what is named `<code>.reader.<anything>`.""".split("\n")
+
+
 def page(events: list[Promised]) -> str:
     """The page that partners read."""
     lines = [
@@ -198,6 +219,8 @@ def page(events: list[Promised]) -> str:
         "- Schemas are in [schemas](schemas), whole example events in [examples](examples), all of it for machines in",
         "  [asyncapi.json](asyncapi.json).",
         "- The services' HTTP, for an organisation's own programs, is described in [openapi](openapi).",
+        "",
+        *_PROGRAM,
         "",
         "| type | | from → to | says |",
         "|---|---|---|---|",
