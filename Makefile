@@ -5,7 +5,7 @@ BIN := .venv/bin
 PACKAGES := services/chassis services/intake services/assessment services/catalogue services/referral services/notify \
 	deploy/console
 
-.PHONY: setup demo up down test fuzz chaos bench check lock contract clean
+.PHONY: setup demo up down test network fuzz chaos bench check lock contract clean
 .DEFAULT_GOAL := setup
 
 setup: .venv/.ready
@@ -24,6 +24,9 @@ down: setup ## Stop it.
 
 test: setup ## All tests, on a private broker and store.
 	@$(BIN)/python -m pytest
+
+network: setup ## A hub, three own parts and two guests: the main job, outages, changes. ONLY="day outages" for some of it.
+	@PYTHONPATH=tests $(BIN)/python -W ignore -m network $(ONLY)
 
 chaos: setup ## The promise under faults drawn from a seed: EVENTS=10000 SEED=7. MUTANT=name or MUTANTS=all: is a broken service caught?
 	@PYTHONPATH=tests $(BIN)/python -W ignore -m chaos "$(or $(EVENTS),10000)" "$(or $(SEED),7)" "$(or $(MUTANT),$(MUTANTS))"

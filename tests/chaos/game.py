@@ -89,7 +89,7 @@ class Game:
     def _load(self) -> None:
         urls = [replica.url for replica in self._stage.of("first")]
         clerk = Clerk(urls, partial(self._stage.token, "kunta", "coach"), self._ledger)
-        uri = self._stage.broker.uri()
+        uri = self._stage.broker.uri
         producers = [
             Producer(f"producer-{n}", uri, self._stream, self._writer, self._ledger, clerk) for n in range(PRODUCERS)
         ]

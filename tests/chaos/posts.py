@@ -41,12 +41,14 @@ class Post:
         key: Its routing key; of a command, its path.
         body: Its bytes.
         parks: Queue → reason, of one that must not be taken; empty for all others.
+        headers: Its headers.
     """
 
     id: str
     key: str
     body: bytes
     parks: Mapping[str, Reason] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def places(self) -> dict[str, tuple[str, Reason]]:
         """Id in a parking lot → queue and reason, for each queue that took it."""

@@ -118,9 +118,9 @@ class Producer(threading.Thread):
     """One producer with a connection of its own."""
 
     def __init__(  # noqa: PLR0917 - each is another thing that it works with
-        self, name: str, uri: str, stream: Stream, writer: Writer, ledger: Ledger, clerk: Clerk
+        self, name: str, uri: Callable[[], str], stream: Stream, writer: Writer, ledger: Ledger, clerk: Clerk
     ) -> None:
-        """Describe it; `start` starts it. Commands go to the clerk."""
+        """Describe it; `start` starts it. Commands go to the clerk; each connection asks for its address."""
         super().__init__(name=name, daemon=True)
         self._uri = uri
         self._stream = stream
@@ -150,7 +150,7 @@ class Producer(threading.Thread):
         while posts:
             try:
                 if self._line is None:
-                    self._line = _Line(self._uri)
+                    self._line = _Line(self._uri())
                 self._line.send(posts)
             except BROKER_ERRORS:
                 confirmed = self._line.confirmed if self._line is not None else []
@@ -188,7 +188,9 @@ class _Line:
         for number, post in posts.items():
             self._tag += 1
             self._waiting[self._tag] = number
-            message = amqp.Message(post.body, content_type=CONTENT_TYPE, delivery_mode=PERSISTENT)
+            message = amqp.Message(
+                post.body, content_type=CONTENT_TYPE, delivery_mode=PERSISTENT, application_headers=dict(post.headers)
+            )
             self._channel.basic_publish(message, EVENTS, post.key)
         deadline = time.monotonic() + CONFIRM_SECONDS
         while self._waiting:

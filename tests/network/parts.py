@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import kombu
@@ -21,12 +23,14 @@ FILE = Path(__file__).parent / "short.toml"
 
 
 class Parts:
-    """The network that runs, and its one cable."""
+    """The network that runs, and the cable of each own part."""
 
-    def __init__(self, folder: Path, file: Path = FILE) -> None:
+    def __init__(self, folder: Path, file: Path = FILE, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self.file = file
         self.cables: dict[str, Cable] = {}
-        self.region = Region(network.read(file).network, file, Folder(folder), lambda _step: None, self._road)
+        self.region = Region(
+            network.read(file).network, file, Folder(folder), lambda _step: None, road=self._road, settings=settings
+        )
 
     def end(self) -> None:
         """Stop it; its data are thrown away, so that brokers need not take the seconds of a stop in good order."""

@@ -6,10 +6,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -66,8 +67,15 @@ class Running:
 class Region:
     """The network of a network.toml on this machine. Use it as a context: whatever happens, nothing is left running."""
 
-    def __init__(
-        self, network: Network, file: Path, folder: Folder, say: Callable[[str], None], road: Road = straight
+    def __init__(  # noqa: PLR0913 - what is not needed has a default, and is given by name
+        self,
+        network: Network,
+        file: Path,
+        folder: Folder,
+        say: Callable[[str], None],
+        *,
+        road: Road = straight,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Describe it; `start` starts it.
 
@@ -77,11 +85,13 @@ class Region:
             folder: Where everything of it is kept.
             say: Told about each step.
             road: How an own part gets to the hub's port.
+            settings: Further variables of every service.
         """
         self.network = network
         self.folder = folder
         self._file = file.absolute()
         self._say = say
+        self._settings = settings
         self._nodes = Nodes()
         self.sites = Sites(network, folder, reads(), road)
         self.mail = MailSink(folder.path / "mail")
@@ -227,7 +237,7 @@ class Region:
             "VIISIKKO_CLOCK": str(self.folder.clock.absolute()),
         }
         mail = {"VIISIKKO_SMTP_URI": self.mail.uri, "VIISIKKO_MAIL_FROM": SENDER}
-        return common | (mail if service == "notify" else {})
+        return common | (mail if service == "notify" else {}) | dict(self._settings)
 
     def _facts(self, organisation: str) -> dict[str, str]:
         """What `viisikko doctor` must know about an organisation, as its variables."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from chassis.decision import Network
@@ -41,17 +42,21 @@ LONG_SECONDS = 300
 class Day:
     """One day of a running network."""
 
-    def __init__(self, reach: Reach, network: Network, show: Show) -> None:
+    def __init__(
+        self, reach: Reach, network: Network, show: Show, forms: Mapping[str, tuple[str, str]] = MappingProxyType(FORMS)
+    ) -> None:
         """Begin.
 
         Args:
             reach: The running network.
             network: Who is in it.
             show: Where it is shown.
+            forms: The schools that take part, each with its example file and that file's form.
         """
         self._reach = reach
         self._network = network
         self._show = show
+        self._forms = forms
         self._home = Home.of(reach)
         self.refused: list[dict[str, Any]] = []
         self.counts: dict[str, int] = {}
@@ -84,9 +89,9 @@ class Day:
         self._show.step(f"{wanted['skills']:,} skills, {wanted['occupations']:,} occupations")
 
     def _offerings(self, data: Path | None) -> None:
-        self._show.chapter("Offerings of six schools, each in the form that it has")
+        self._show.chapter("Offerings of the schools, each in the form that it has")
         total = 0
-        for code, (name, form) in FORMS.items():
+        for code, (name, form) in self._forms.items():
             done = import_offerings(self._reach, code, [people.FOLDER / "offerings" / name], form)
             total += done.published
             refused = f", {len(done.refused)} refused" if done.refused else ""
@@ -170,7 +175,7 @@ class Day:
 
     def _refer(self, clients: Sequence[str]) -> None:
         self._show.chapter("Referrals: the coach refers, the schools answer")
-        answering = schools(self._reach, list(FORMS))
+        answering = schools(self._reach, list(self._forms))
         for place, client in enumerate(clients):
             referral, receiver = self._request(client)
             if place == 0:
