@@ -124,6 +124,17 @@ def test_an_identity_code_in_the_address_is_refused_and_kept_nowhere(service: Ru
     assert "131052" not in why.text + path.text + service.log.read_text()
 
 
+def test_an_id_in_the_path_that_is_longer_than_any_is_refused_by_its_name(service: Running) -> None:
+    headers = {"Authorization": f"Bearer {service.place.token()}"}
+
+    found = httpx.put(f"{service.url}/v1/things/{'x' * 201}", headers=headers, json={"amount": 1})
+
+    assert (found.status_code, found.json()["errors"]) == (
+        422,
+        [{"field": "path.id", "rule": "is longer than 200 characters"}],
+    )
+
+
 def test_a_path_with_doubled_slashes_is_none(service: Running) -> None:
     with connect(service) as connection:
         connection.sendall(head(service, "GET //v1//things", "Connection: close"))

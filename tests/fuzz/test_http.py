@@ -74,9 +74,10 @@ class Driven:
         """Send one request."""
         counted()
         response = case.call(headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
-        if response.status_code != AWAY:
-            case.validate_response(response, checks=checks)
-        if response.status_code >= 400 and response.status_code != TOO_LONG and case.path != "/health/ready":
+        if response.status_code in (AWAY, TOO_LONG):
+            return
+        case.validate_response(response, checks=checks)
+        if response.status_code >= 400:
             _is_a_problem(response)
 
 

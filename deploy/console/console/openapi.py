@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.problems import PROBLEM
 from chassis.server import LINE_BYTES
-from chassis.web import JSON, KEY_CHARACTERS, NDJSON, WHY_CHARACTERS, Answer, Route
+from chassis.web import JSON, KEY_CHARACTERS, NDJSON, PATH_CHARACTERS, WHY_CHARACTERS, Answer, Route
 from console.jsonschemas import json_schema, nullable
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from chassis.service import Service
 
 VERSION = "1.0.0"
-MOST_PATH = 200
-"""Characters of a part of a path at the most, as the descriptions tell it."""
-
 _TEXT = {"type": "string"}
 _PROBLEM = {
     "type": "object",
@@ -145,7 +142,7 @@ def _operation(route: Route, method: str, service: type[Service], schemas: Schem
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"{(\w+)}", route.url):
-        schema = {"type": "string", "minLength": 1, "maxLength": MOST_PATH}
+        schema = {"type": "string", "minLength": 1, "maxLength": PATH_CHARACTERS}
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     if route.personal:
         schema = {"type": "string", "minLength": 1, "maxLength": WHY_CHARACTERS}

@@ -39,6 +39,8 @@ BODY_BYTES = 256 * 1024
 
 KEY_CHARACTERS = 200
 WHY_CHARACTERS = 200
+PATH_CHARACTERS = 200
+"""Characters of an id in a path at the most, as of an event's subject (chassis.profile)."""
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -184,6 +186,7 @@ class Route(HttpRequestHandler):
         # Paths are kept as ids, reasons in the log of readings, and addresses by whatever stands between.
         asked = request.args.to_dict()
         _refuse_identity_code({"path": dict(path), "query": asked})
+        _refuse_long_parts(path)
         checked = Request(
             method=self.method,
             route=self.url,
@@ -399,6 +402,17 @@ def _refuse_identity_code(address: Mapping[str, Mapping[str, str]]) -> None:
         errors = [{"field": where, "rule": "holds a personal identity code, which is never kept"}]
         detail = "A personal identity code stands in the address; remove it."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "identity-code", detail, errors=errors)
+
+
+def _refuse_long_parts(path: Mapping[str, str]) -> None:
+    errors = [
+        {"field": f"path.{name}", "rule": f"is longer than {PATH_CHARACTERS} characters"}
+        for name, value in path.items()
+        if len(value) > PATH_CHARACTERS
+    ]
+    if errors:
+        detail = "An id in the path is longer than any id can be; each is listed in errors."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "fields", detail, errors=errors)
 
 
 def _split(schema: Schema, values: Mapping[str, str], *, but: Collection[str]) -> dict[str, Any]:
