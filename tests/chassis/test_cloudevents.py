@@ -35,7 +35,9 @@ CORE = (
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_size=1, max_size=30)
-sources = st.from_regex(r"[a-z][a-z0-9+.-]{0,5}:[a-z0-9:/._~%-]{1,20}", fullmatch=True).filter(lambda s: "%" not in s)
+sources = st.from_regex(r"[a-z][a-z0-9+.-]{0,5}:[a-z0-9:/._~%-]{1,20}", fullmatch=True).filter(
+    lambda s: "%" not in s and "://" not in s
+)
 names = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=20).filter(lambda n: n not in CORE)
 offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 times = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=offsets)  # noqa: DTZ001 - the offset is drawn
