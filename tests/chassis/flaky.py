@@ -11,7 +11,7 @@ import eventlet
 from nameko.extensions import DependencyProvider
 from thing import Thing, Things
 
-from chassis.admission import Admitted, settle
+from chassis.admission import Portion, settle
 from chassis.effects import EffectCall
 from chassis.projection import projection
 from chassis.subscriber import subscribe
@@ -23,12 +23,12 @@ class Flaky(Things):
     counts = projection("thing", lambda _id, thing: thing.count)
 
     @subscribe()
-    def take(self, admitted: list[Admitted]) -> Exception | None:
+    def take(self, portion: Portion) -> Exception | None:
         first = Path(os.environ["FLAKY"])
         if not first.exists():
             first.touch()
             raise RuntimeError("a programming error before the batch is applied")
-        return settle(self.floor.transaction, admitted)
+        return settle(self.floor.transaction, portion)
 
 
 def slowly(_id: str, thing: Thing) -> int:

@@ -21,7 +21,7 @@ from thing import Things
 
 import chassis.parked
 from chassis import profile
-from chassis.admission import admit, settle
+from chassis.admission import Portion, admit, settle
 from chassis.cloudevents import PREFIXES
 from chassis.decision import Classification, Invalid, Unknown
 from chassis.incoming import Delivery, Replay
@@ -39,7 +39,7 @@ CODE = "131052-308T"
 
 
 def take(workshop: Workshop, *deliveries: Delivery) -> None:
-    assert settle(workshop.floor.transaction, [admit(workshop.floor.home, one) for one in deliveries]) is None
+    assert settle(workshop.floor.transaction, Portion([admit(workshop.floor.home, one) for one in deliveries])) is None
 
 
 def park(workshop: Workshop, *subjects: str, amount: Any = "x", name: str = "thing.made", **fields: Any) -> None:

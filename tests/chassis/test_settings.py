@@ -34,7 +34,7 @@ def read(environment: dict[str, str]) -> Settings:
 def test_what_is_there_is_read_and_the_rest_has_its_default(good: dict[str, str]) -> None:
     found = read(good | {"VIISIKKO_LOG_LEVEL": "DEBUG", "VIISIKKO_CLOCK": ""})
 
-    assert (found.http, found.log_level, found.clock, found.prefetch) == (("127.0.0.1", 8000), "debug", None, 400)
+    assert (found.http, found.log_level, found.clock, found.prefetch) == (("127.0.0.1", 8000), "debug", None, 600)
 
 
 @pytest.mark.parametrize(

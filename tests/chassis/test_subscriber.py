@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chassis import profile
-from chassis.admission import admit, settle
+from chassis.admission import Portion, admit, settle
 from chassis.amqp import UNREADABLE
 from chassis.incoming import Delivery
 from chassis.testing_live import Place, Publisher, Workshop, delivery, event, eventually, running
@@ -23,7 +23,7 @@ CODE = "131052-308T"
 
 def take(workshop: Workshop, *deliveries: Delivery) -> list[dict[str, Any]]:
     """Take raw deliveries; what is parked afterwards."""
-    assert settle(workshop.floor.transaction, [admit(workshop.floor.home, one) for one in deliveries]) is None
+    assert settle(workshop.floor.transaction, Portion([admit(workshop.floor.home, one) for one in deliveries])) is None
     return list(workshop.floor.home.database["parked"].find())
 
 

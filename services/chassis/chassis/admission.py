@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
@@ -20,7 +20,7 @@ from chassis.messages import Taken, take
 from chassis.parking import Parked, readable_id, tell_parked
 from chassis.reasons import Reason, Unacceptable
 from chassis.topology import dead, queue
-from chassis.transaction import StoreAway
+from chassis.transaction import Decided, StoreAway
 
 if TYPE_CHECKING:
     from chassis.home import Home
@@ -50,32 +50,74 @@ def admit(home: Home, delivery: Delivery) -> Admitted:
         return arrival
 
 
-def settle(transaction: Transaction, admitted: Sequence[Admitted]) -> StoreAway | PyMongoError | Failing | None:
-    """Apply a batch, and park what is not to be applied.
+@dataclass(slots=True)
+class Portion:
+    """What the broker delivered and one worker settles.
+
+    Attributes:
+        admitted: Its messages, in their order.
+        decided: What is to be written of them, where that was decided before; None otherwise.
+        tried: Whether a worker has begun to settle it.
+    """
+
+    admitted: Sequence[Admitted]
+    decided: Decided | None = None
+    tried: bool = False
+
+    @property
+    def ready(self) -> list[Taken | Arrival]:
+        """Those that are to be applied."""
+        return [one for one in self.admitted if not isinstance(one, Parked)]
+
+    @property
+    def parked(self) -> list[Parked]:
+        """Those that never became a message."""
+        return [one for one in self.admitted if isinstance(one, Parked)]
+
+
+def ahead(transaction: Transaction, admitted: Sequence[Admitted], before: Portion | None) -> Portion:
+    """Decide on what was admitted while the portion before it is being written."""
+    portion = Portion(admitted)
+    # Without that portion's own decisions it is not known on what to decide.
+    if portion.ready and (before is None or before.decided is not None or not before.ready):
+        portion.decided = transaction.ahead(portion.ready, before.decided if before else None)
+    return portion
+
+
+def settle(transaction: Transaction, portion: Portion) -> StoreAway | PyMongoError | Failing | None:
+    """Apply a portion, and park what is not to be applied.
 
     Returns:
         None where all of it is settled; the error where the store cannot be reached, or this service fails at too
         much, and the same batch is to be applied again later.
     """
     try:
-        _settle(transaction, admitted)
+        _settle(transaction, portion)
     except (StoreAway, PyMongoError, Failing) as error:
         return error
     return None
 
 
-def _settle(transaction: Transaction, admitted: Sequence[Admitted]) -> None:
-    arrivals = [one for one in admitted if not isinstance(one, Parked)]
-    if arrivals:
+def _settle(transaction: Transaction, portion: Portion) -> None:
+    ready, parked = portion.ready, portion.parked
+    if ready:
         started = time.perf_counter()
-        transaction.apply(arrivals)
-        log.debug("batch.applied", messages=len(arrivals), seconds=round(time.perf_counter() - started, 4))
-    parked = [one for one in admitted if isinstance(one, Parked)]
+        _apply(transaction, portion, ready)
+        log.debug("batch.applied", messages=len(ready), seconds=round(time.perf_counter() - started, 4))
     if parked:
         # Last: where the store goes away in between, what is applied is known by its marks and what is parked is not.
         transaction.park(parked)
         for one in parked:
             tell_parked(one)
+
+
+def _apply(transaction: Transaction, portion: Portion, ready: Sequence[Taken | Arrival]) -> None:
+    again, portion.tried = portion.tried, True
+    # Whoever has to try again decides anew.
+    if portion.decided is None or again:
+        transaction.apply(ready)
+    else:
+        transaction.finish(portion.decided)
 
 
 def _parked(home: Home, delivery: Delivery, error: Unacceptable) -> Parked:

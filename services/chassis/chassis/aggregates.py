@@ -69,6 +69,15 @@ class Document:
         self._streams: dict[str, Any] = dict(found.get("streams", {}))
         self.changed = False
 
+    def after_writing(self) -> Document:
+        """A copy as it is loaded again once this one is written, to decide on while that is still being done."""
+        copy = Document(self._aggregate, self.id, None, self.cipher)
+        copy.state = self.state
+        copy.version = copy.loaded_version = self.version
+        copy._history, copy._timers = list(self._history), dict(self._timers)
+        copy._seen, copy._streams = dict(self._seen), dict(self._streams)
+        return copy
+
     @property
     def needs_cipher(self) -> bool:
         """Whether there is something personal in it and no key yet."""

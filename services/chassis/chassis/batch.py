@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from chassis.home import Home
 
 EFFECTS = "effects"
+_Operation = InsertOne[dict[str, Any]] | ReplaceOne[dict[str, Any]]
 T = TypeVar("T")
 
 _DUPLICATE = 11000
@@ -68,6 +68,8 @@ class Batch:
     parked: list[Parked] = field(default_factory=list)
     retried: list[Delivery] = field(default_factory=list)
     replayed: list[tuple[Replay, str]] = field(default_factory=list)
+    writes: dict[str, list[_Operation]] = field(default_factory=dict)
+    moved: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def changed(self) -> list[Document]:
@@ -102,8 +104,22 @@ class Writer:
         self._home.database[EFFECTS].create_index("due", sparse=True)
         self._lot.indexes()
 
+    def prepare(self, batch: Batch) -> None:
+        """Make the documents of a decided batch, which may be done while another one is being written.
+
+        Raises:
+            PyMongoError: The store cannot be reached.
+        """
+        self._encrypt(batch)
+        oldest = batch.at - timedelta(days=self._home.settings.replay_days)
+        for document in batch.changed:
+            stored, overflow = document.stored(oldest)
+            batch.writes.setdefault(document.kind, []).append(_operation(document, stored))
+            if overflow:
+                batch.moved.setdefault(history_collection(document.kind), []).extend(overflow)
+
     def commit(self, batch: Batch) -> None:
-        """Write all of a batch, under the condition that no aggregate has changed since it was read.
+        """Write all of a prepared batch, under the condition that no aggregate has changed since it was read.
 
         Raises:
             Conflict: Another writer was first.
@@ -111,7 +127,6 @@ class Writer:
         """
         if batch.empty:
             return
-        self._encrypt(batch)
         started = time.perf_counter()
         self.within(lambda session: self._write(batch, session))
         metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
@@ -167,23 +182,15 @@ class Writer:
         return buried
 
     def _write_documents(self, batch: Batch, session: ClientSession) -> None:
-        writes: dict[str, list[Any]] = defaultdict(list)
-        moved: dict[str, list[Any]] = defaultdict(list)
-        oldest = batch.at - timedelta(days=self._home.settings.replay_days)
-        for document in batch.changed:
-            stored, overflow = document.stored(oldest)
-            moved[history_collection(document.kind)] += overflow
-            writes[document.kind].append(_operation(document, stored))
-        for kind, operations in writes.items():
+        for kind, operations in batch.writes.items():
             result = self._home.database[kind].bulk_write(operations, ordered=False, session=session)
             if result.matched_count + result.inserted_count != len(operations):
                 raise Conflict
-        for collection, entries in moved.items():
-            if entries:
-                self._home.database[collection].insert_many(entries, session=session)
+        for collection, entries in batch.moved.items():
+            self._home.database[collection].insert_many(entries, session=session)
 
 
-def _operation(document: Document, stored: dict[str, Any]) -> InsertOne[dict[str, Any]] | ReplaceOne[dict[str, Any]]:
+def _operation(document: Document, stored: dict[str, Any]) -> _Operation:
     if not document.loaded_version:
         return InsertOne(stored)
     return ReplaceOne({"_id": document.id, "version": document.loaded_version}, stored)

@@ -20,7 +20,7 @@ from chassis.subscriber import subscribe
 from chassis.web import NDJSON, Answer, Request, Stream, get, post
 
 if TYPE_CHECKING:
-    from chassis.admission import Admitted
+    from chassis.admission import Portion
     from chassis.clock import Clock
     from chassis.decision import Handlers, Network
     from chassis.effects import Adapter
@@ -138,9 +138,9 @@ class Service:
         return [outcome for page in pages for outcome in self.floor.transaction.apply(page)]
 
     @subscribe()
-    def take(self, admitted: Sequence[Admitted]) -> Exception | None:
+    def take(self, portion: Portion) -> Exception | None:
         """A batch of events."""
-        return settle(self.floor.transaction, admitted)
+        return settle(self.floor.transaction, portion)
 
     @get("/health/live", roles=None, pooled=False, answers=[Answer(schema=LiveShown)])
     def live(self, _request: Request) -> Any:

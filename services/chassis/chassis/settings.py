@@ -253,7 +253,7 @@ class Settings:
     secrets: Path = setting("VIISIKKO_SECRETS", folder)  # noqa: RUF009 - it makes a field
     keys: Path = setting("VIISIKKO_KEYS", folder)  # noqa: RUF009 - it makes a field
     clock: Path | None = setting("VIISIKKO_CLOCK", optional_path, default=None)  # noqa: RUF009 - it makes a field
-    prefetch: int = setting("VIISIKKO_PREFETCH", count, default=400)
+    prefetch: int = setting("VIISIKKO_PREFETCH", count, default=600)
     batch_messages: int = setting("VIISIKKO_BATCH_MESSAGES", count, default=200)
     batch_bytes: int = setting("VIISIKKO_BATCH_BYTES", count, default=2 * 2**20)
     linger_seconds: float = setting("VIISIKKO_LINGER_SECONDS", positive, default=0.005)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import eventlet
@@ -12,7 +13,7 @@ from eventlet.event import Event
 from nameko.extensions import Entrypoint
 
 from chassis import metrics
-from chassis.admission import Admitted, admit
+from chassis.admission import Admitted, Portion, admit, ahead
 from chassis.amqp import BROKER_ERRORS, RETRY_SECONDS, Weather, connect, hang_up
 from chassis.duties import Wake
 from chassis.incoming import Delivery, Replay
@@ -22,9 +23,10 @@ from chassis.profile import ATTEMPTS_HEADER, KEY_HEADER, REPLAY_HEADER
 from chassis.topology import EVENTS, dead, own_exchange, queue, service_bindings, service_queues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from chassis.home import Home
+    from chassis.transaction import Transaction
 
 READ_SECONDS = 0.5
 """How often the reader looks whether it is to stop."""
@@ -132,6 +134,16 @@ class _Line:
         return name if name in self._names else "other"
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """What a worker is settling, and what is to be acknowledged then."""
+
+    line: _Line
+    tag: int
+    portion: Portion
+    thread: Any
+
+
 class Subscriber(Entrypoint):
     """nameko's entrypoint for the events of the network: one worker for each batch."""
 
@@ -140,11 +152,13 @@ class Subscriber(Entrypoint):
         floor = self.container.config["floor"]
         self.home: Home = floor.home
         self._may_decide: Callable[[], bool] = floor.may_decide
+        self._transaction: Transaction = floor.transaction
         self._store: Weather = floor.store
         self._is_full: Callable[[], bool] = floor.is_full
         self.failing = Weather("decisions")
         self._line: _Line | None = None
         self._at_hand = 0
+        self._under_way: _UnderWay | None = None
         self._running = False
         self._weather = Weather("broker")
         self._threads: list[Any] = []
@@ -214,38 +228,60 @@ class Subscriber(Entrypoint):
 
     def _work(self) -> None:
         reader = self._threads[0]
-        while self._running or not reader.dead or (self._line is not None and self._line.pending):
+        while self._running or not reader.dead or self._under_way or (self._line and self._line.pending):
             line = self._line
-            if line is None or line.broken:
-                eventlet.sleep(RETRY_SECONDS / 10)
-                continue
-            if not line.pending:
-                line.wake.wait(READ_SECONDS)
-                continue
             try:
-                self._batch(line)
+                self._step(line)
             except Exception as error:  # noqa: BLE001 - see _read
                 log.error("subscriber.batch", error=error)
                 # An acknowledgement takes all before it along, so that nothing after this batch may be acknowledged.
-                line.give_up()
+                if line is not None:
+                    line.give_up()
+
+    def _step(self, line: _Line | None) -> None:
+        if line is not None and line.pending and not line.broken:
+            self._batch(line)
+        elif self._under_way:
+            self._finish()
+        elif line is None or line.broken:
+            eventlet.sleep(RETRY_SECONDS / 10)
+        else:
+            line.wake.wait(READ_SECONDS)
 
     def _batch(self, line: _Line) -> None:
-        self._wait_for_relay(line)
+        """Decide a batch while the one before is being written, and hand it to a worker when that is settled."""
+        if self._is_full():
+            self._finish()
+            self._wait_for_relay(line)
         settings = self.home.settings
         until = time.monotonic() + settings.linger_seconds
         while self._running and len(line.pending) < settings.batch_messages and time.monotonic() < until:
             eventlet.sleep(LINGER_STEP_SECONDS)
         tag, admitted = self._next(line)
-        metrics.BATCH_MESSAGES.observe(len(admitted))
-        self._at_hand = len(admitted)
-        if not self._settled(admitted):
-            self._at_hand += len(line.pending)
-            line.give_up()
+        if not admitted:
             return
+        metrics.BATCH_MESSAGES.observe(len(admitted))
+        self._at_hand += len(admitted)
+        portion = ahead(self._transaction, admitted, self._under_way.portion if self._under_way else None)
+        self._finish()
+        if not line.broken:
+            self._under_way = _UnderWay(line, tag, portion, eventlet.spawn(self._settled, portion))
+        elif self._running:
+            # The broker gives them again on the next connection.
+            self._at_hand -= len(admitted)
+
+    def _finish(self) -> None:
+        """Wait until what is under way is settled, and acknowledge it."""
+        done, self._under_way = self._under_way, None
+        if done is None:
+            return
+        self._at_hand -= len(done.portion.admitted)
+        if not done.thread.wait():
+            self._at_hand += len(done.portion.admitted) + len(done.line.pending)
+            done.line.give_up()
         # After a reconnection the broker sends the batch again, and its marks tell that it is known.
-        if line is self._line:
-            line.ack(tag)
-        self._at_hand = 0
+        elif done.line is self._line:
+            done.line.ack(done.tag)
 
     def _next(self, line: _Line) -> tuple[int, list[Admitted]]:
         settings = self.home.settings
@@ -266,10 +302,10 @@ class Subscriber(Entrypoint):
             eventlet.sleep(RETRY_SECONDS)
         metrics.CONSUMER_PAUSED.labels("outbox").set(0)
 
-    def _settled(self, admitted: Sequence[Admitted]) -> bool:
+    def _settled(self, portion: Portion) -> bool:
         """Apply a batch until it is settled; false where a stop comes while it has to wait."""
         while True:
-            held = self._in_worker(admitted)
+            held = self._in_worker(portion)
             failing = isinstance(held, Failing)
             metrics.CONSUMER_PAUSED.labels("failing").set(int(failing))
             metrics.CONSUMER_PAUSED.labels("store").set(int(held is not None and not failing))
@@ -288,14 +324,14 @@ class Subscriber(Entrypoint):
             eventlet.sleep(min(left, READ_SECONDS))
         return self._running
 
-    def _in_worker(self, admitted: Sequence[Admitted]) -> Exception | None:
+    def _in_worker(self, portion: Portion) -> Exception | None:
         done = Event()
 
         def finished(_context: Any, result: Any, failure: Any) -> tuple[Any, Any]:
             done.send((result, failure))
             return result, None
 
-        self.container.spawn_worker(self, (admitted,), {}, handle_result=finished)
+        self.container.spawn_worker(self, (portion,), {}, handle_result=finished)
         held: Exception | None
         held, failure = done.wait()
         if failure is not None:

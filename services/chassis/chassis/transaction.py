@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventlet import Timeout
@@ -59,6 +60,29 @@ class StoreAway(Exception):  # noqa: N818 - errors name the fact
     """The store cannot be reached; nothing was settled, and the same batch may be applied again later."""
 
 
+@dataclass(slots=True)
+class Decided:
+    """A batch that is decided and not yet written.
+
+    Attributes:
+        ready: What reached the service.
+        batch: What is to be written.
+        outcomes: What becomes of each, once it is written.
+        failed: Of each message from the broker, whether this service failed at it.
+        since: When deciding began, in nanoseconds since 1970.
+        after: The batch whose aggregates it was decided on before they were written, or None.
+        written: Whether it was written as it was decided.
+    """
+
+    ready: Sequence[Incoming | Taken]
+    batch: Batch
+    outcomes: list[Outcome]
+    failed: list[bool]
+    since: int
+    after: Decided | None
+    written: bool = False
+
+
 class Transaction:
     """Applies what reaches one service."""
 
@@ -105,6 +129,47 @@ class Transaction:
                 return [self._alone(_origin(incoming[0]), error)]
             log.warning("batch.split", messages=len(incoming), error=error)
             return [outcome for one in incoming for outcome in self.apply([one])]
+
+    def ahead(self, ready: Sequence[Incoming | Taken], after: Decided | None) -> Decided | None:
+        """Decide a batch and write nothing, while the one before is being written.
+
+        What decisions read may miss what that one writes, as it misses what an earlier message of the same batch does:
+        where a batch ends, nobody can tell.
+
+        Args:
+            ready: What reached the service.
+            after: The batch that is being written, whose aggregates stand in for the store's; or None.
+
+        Returns:
+            For `finish`; None where it could not be decided, which `apply` then meets again.
+        """
+        try:
+            return self._decide_batch(ready, after)
+        except (Exception, Timeout) as error:  # noqa: BLE001 - see above
+            log.debug("batch.not-ahead", error=error)
+            return None
+
+    def finish(self, decided: Decided) -> list[Outcome]:
+        """Write what `ahead` has decided; where that cannot be done as it was decided, apply it anew.
+
+        Returns:
+            See `apply`.
+
+        Raises:
+            StoreAway: See `apply`.
+            Failing: See `apply`.
+        """
+        after, decided.after = decided.after, None
+        if after is None or after.written:
+            try:
+                return self._write_batch(decided)
+            except Failing:
+                raise
+            except Conflict:
+                metrics.CONFLICTS.inc()
+            except (Exception, Timeout) as error:  # noqa: BLE001 - met again below, and settled there
+                log.debug("batch.anew", error=error)
+        return self.apply(decided.ready)
 
     def load(self, aggregate: str, identifier: str) -> tuple[Any, int] | None:
         """State and version of one aggregate, or None."""
@@ -155,20 +220,29 @@ class Transaction:
         raise StoreAway(f"{CONFLICT_TRIES} writers in a row were first")
 
     def _together(self, ready: Sequence[Incoming | Taken]) -> list[Outcome]:
+        return self._write_batch(self._decide_batch(ready))
+
+    def _decide_batch(self, ready: Sequence[Incoming | Taken], after: Decided | None = None) -> Decided:
         incoming = [_origin(one) for one in ready]
         batch = Batch(at=self._home.clock.now())
         since, started = time.time_ns(), time.perf_counter()
-        outcomes = self._decide_all(ready, batch)
+        outcomes = self._decide_all(ready, batch, after.batch.documents if after else {})
         batch.dead_effects = _dead_effects(incoming, outcomes, batch.at)
         batch.replayed = _ended_replays(incoming, outcomes)
+        self._writer.prepare(batch)
         metrics.DECIDE_SECONDS.observe(time.perf_counter() - started)
         failed = _failures(self._home, incoming, batch)
-        self._switch.check(failed)
+        return Decided(ready, batch, outcomes, failed, since, after)
+
+    def _write_batch(self, decided: Decided) -> list[Outcome]:
+        batch = decided.batch
+        self._switch.check(decided.failed)
         self._writer.commit(batch)
-        self._switch.note(failed)
+        decided.written = True
+        self._switch.note(decided.failed)
         self._committed([(d.kind, d.id, d.state, d.version) for d in batch.changed])
-        self._tell_watchers(incoming, outcomes, batch, since)
-        return outcomes
+        self._tell_watchers([_origin(one) for one in decided.ready], decided.outcomes, batch, decided.since)
+        return decided.outcomes
 
     def _alone(self, incoming: Incoming, error: Exception) -> Outcome:
         batch, since = Batch(at=self._home.clock.now()), time.time_ns()
@@ -188,10 +262,13 @@ class Transaction:
         if self._home.spans is not None:
             self._home.spans.batch(self._home, incoming, outcomes, batch.entries, since)
 
-    def _decide_all(self, incoming: Sequence[Incoming | Taken], batch: Batch) -> list[Outcome]:
+    def _decide_all(
+        self, incoming: Sequence[Incoming | Taken], batch: Batch, known: Mapping[tuple[str, str], Document]
+    ) -> list[Outcome]:
         taken = [one if isinstance(one, Taken) else self._take(one, batch) for one in incoming]
         wanted = {one.place: one.handler.aggregate for one in taken if isinstance(one, Taken)}
-        batch.documents = self._load(wanted)
+        batch.documents = {place: known[place].after_writing() for place in wanted if place in known}
+        batch.documents |= self._load({place: kind for place, kind in wanted.items() if place not in known})
         reads = self._home.reads()
         return [self._settle(one, batch, reads) if isinstance(one, Taken) else one for one in taken]
 
