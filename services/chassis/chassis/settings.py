@@ -224,7 +224,7 @@ class Settings:
         prefetch: Messages that the broker sends ahead.
         batch_messages: Messages in a batch at the most.
         batch_bytes: Bytes in a batch at the most.
-        linger_seconds: How long a batch that is not full waits for more.
+        linger_seconds: How long a batch that is not full waits for more, where nothing else is being written.
         retry_seconds: How long a message that the service failed at waits before each further try.
         failure_window: So many messages are looked back at to tell a bad release from a bad message.
         failure_share: Where more than this share of them failed, the consumer pauses; 1 for never.
@@ -256,7 +256,7 @@ class Settings:
     prefetch: int = setting("VIISIKKO_PREFETCH", count, default=600)
     batch_messages: int = setting("VIISIKKO_BATCH_MESSAGES", count, default=200)
     batch_bytes: int = setting("VIISIKKO_BATCH_BYTES", count, default=2 * 2**20)
-    linger_seconds: float = setting("VIISIKKO_LINGER_SECONDS", positive, default=0.005)
+    linger_seconds: float = setting("VIISIKKO_LINGER_SECONDS", positive, default=0.001)
     retry_seconds: tuple[float, ...] = setting("VIISIKKO_RETRY_SECONDS", ladder, default=(10.0, 60.0, 600.0, 3600.0))
     failure_window: int = setting("VIISIKKO_FAILURE_WINDOW", count, default=100)
     failure_share: float = setting("VIISIKKO_FAILURE_SHARE", share, default=0.5)

@@ -37,9 +37,6 @@ WAIT_SECONDS = 0.05
 TURN_MESSAGES = 4
 """Messages after which the reader lets others run."""
 
-LINGER_STEP_SECONDS = 0.001
-"""How often a batch that is not full looks whether it is."""
-
 
 class _Line:
     """One connection to the broker and what it has delivered but not had acknowledged."""
@@ -253,10 +250,7 @@ class Subscriber(Entrypoint):
         if self._is_full():
             self._finish()
             self._wait_for_relay(line)
-        settings = self.home.settings
-        until = time.monotonic() + settings.linger_seconds
-        while self._running and len(line.pending) < settings.batch_messages and time.monotonic() < until:
-            eventlet.sleep(LINGER_STEP_SECONDS)
+        self._gather(line)
         tag, admitted = self._next(line)
         if not admitted:
             return
@@ -265,10 +259,32 @@ class Subscriber(Entrypoint):
         portion = ahead(self._transaction, admitted, self._under_way.portion if self._under_way else None)
         self._finish()
         if not line.broken:
-            self._under_way = _UnderWay(line, tag, portion, eventlet.spawn(self._settled, portion))
+            thread = eventlet.spawn(self._settled, portion)
+            thread.link(lambda _thread: line.wake.up())
+            self._under_way = _UnderWay(line, tag, portion, thread)
         elif self._running:
             # The broker gives them again on the next connection.
             self._at_hand -= len(admitted)
+
+    def _gather(self, line: _Line) -> None:
+        """Wait for half a batch while another is being written, or a moment where none is.
+
+        So a batch is decided ahead only where many messages wait; otherwise they gather while the store works, and the
+        first of them has waited long enough.
+        """
+        settings = self.home.settings
+        until = time.monotonic() + settings.linger_seconds
+        enough = settings.batch_messages if self._under_way is None else settings.batch_messages // 2
+        while self._running and not line.broken and len(line.pending) < enough:
+            if self._under_way is None:
+                left = until - time.monotonic()
+            else:
+                left = 0 if self._under_way.thread.dead else READ_SECONDS
+            if left <= 0:
+                break
+            line.wake.wait(left)
+        if self._under_way is not None and self._under_way.thread.dead:
+            self._finish()
 
     def _finish(self) -> None:
         """Wait until what is under way is settled, and acknowledge it."""
