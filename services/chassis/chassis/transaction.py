@@ -17,7 +17,7 @@ from marshmallow import ValidationError
 from pymongo.errors import AutoReconnect
 
 from chassis import border, metrics, states, tracing
-from chassis.aggregates import Document, history_collection
+from chassis.aggregates import AS_STORED, Document, history_collection, taken_apart
 from chassis.batch import Batch, Conflict, DeadEffect, Writer
 from chassis.border import Entry, journey
 from chassis.crypto import FieldCipher
@@ -297,8 +297,9 @@ class Transaction:
             aggregate = self._home.handlers.aggregates[kind]
             ciphers = self._ciphers(aggregate, identifiers)
             # All in one answer: by default the first holds 101.
-            answer = self._home.database[kind].find({"_id": {"$in": identifiers}}, batch_size=len(identifiers) + 1)
-            found = {d["_id"]: d for d in answer}
+            collection = self._home.database.get_collection(kind, codec_options=AS_STORED)
+            answer = collection.find({"_id": {"$in": identifiers}}, batch_size=len(identifiers) + 1)
+            found = {d["_id"]: taken_apart(d) for d in answer}
             for identifier in identifiers:
                 stored = found.get(identifier)
                 documents[kind, identifier] = Document(
