@@ -18,7 +18,7 @@ from process import client, keyed, parked
 from thing import Things
 
 from chassis import keysets, profile, secrets, settings, signing
-from chassis.admission import admit, settle
+from chassis.admission import Portion, admit, settle
 from chassis.crypto import KeyRing
 from chassis.floor import Floor
 from chassis.incoming import Delivery
@@ -140,7 +140,7 @@ def signed(envelope: Envelope, keyring: KeyRing, **fields: Any) -> Delivery:
 
 def take(workshop: Workshop, *deliveries: Delivery) -> list[tuple[str, str]]:
     """Take raw deliveries; reason and error of what is parked afterwards."""
-    assert settle(workshop.floor.transaction, [admit(workshop.floor.home, one) for one in deliveries]) is None
+    assert settle(workshop.floor.transaction, Portion([admit(workshop.floor.home, one) for one in deliveries])) is None
     return [(p["reason"], p["error"]) for p in workshop.floor.home.database["parked"].find()]
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from chassis import profile
+from chassis import profile, secrets
 from chassis.admission import Portion, admit, settle
 from chassis.amqp import UNREADABLE
+from chassis.crypto import KeyRing
+from chassis.decision import Classification
 from chassis.incoming import Delivery
 from chassis.testing_live import Place, Publisher, Workshop, delivery, event, eventually, running
 from chassis.topology import EVENTS
@@ -63,6 +65,47 @@ def test_what_the_store_cannot_take_is_parked_without_it(workshop: Workshop) -> 
 
     assert (found["reason"], found["body"], found["bytes"]) == ("wrong-key", None, 300_000)
     assert found["headers"] == {"cloudEvents:text": "?", "cloudEvents:kept": "kept"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "headers"),
+    [
+        (profile.CONTENT_TYPE, {}),
+        (profile.JOSE, {"ce-specversion": "1.0", "ce-dataclassification": "personal"}),
+    ],
+)
+def test_personal_data_that_came_unsealed_is_kept_nowhere(
+    workshop: Workshop, content_type: str, headers: dict[str, str]
+) -> None:
+    secret = event("person.named", {"text": "Aino Aalto"}, classification=Classification.PERSONAL)
+    body = profile.compose(secret) if content_type == profile.CONTENT_TYPE else b'{"text": "Aino Aalto"}'
+    attributes = {
+        "id": "1", "source": secret.source, "type": secret.type, "subject": "s-1", "time": secret.time.isoformat(),
+        "destination": "kunta",
+    }  # fmt: skip
+    given = headers and headers | {f"ce-{name}": value for name, value in attributes.items()}
+
+    (found,) = take(workshop, raw(body, "person.named.kunta.kunta", content_type=content_type, headers=given))
+
+    assert (found["reason"], found["body"], found["headers"]) == ("sealed", None, {})
+    assert "Aalto" not in repr(found)
+
+
+def test_what_is_sealed_with_a_key_that_is_not_held_stays_sealed_until_the_key_is_there(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    secrets.make(tmp_path / "other", tmp_path / "elsewhere", "kunta")
+    stranger = KeyRing(tmp_path / "other" / "keys.json", tmp_path / "elsewhere")
+    secret = event("thing.made", classification=Classification.PERSONAL)
+    bound = {"event_id": secret.id, "source": secret.source, "subject": secret.subject}
+    sealed = stranger.seal(b'{"amount": 1}', "kunta", **bound)
+
+    (found,) = take(workshop, delivery(replace(secret, data=sealed)))
+
+    assert (found["reason"], found["error"]) == (
+        "sealed", "data: is sealed for another organisation or with a key that is no longer held",
+    )  # fmt: skip
+    assert json.loads(found["body"])["data"] == sealed
 
 
 def test_a_dead_letter_keeps_its_routing_key_and_its_publisher_is_told(workshop: Workshop) -> None:

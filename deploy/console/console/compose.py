@@ -49,6 +49,11 @@ x-settings: &settings
   VIISIKKO_SECRETS: /secrets/$code
   VIISIKKO_KEYS: /secrets/keys
 
+# Where its catalogue begins that is new, was restored, or was long away: another copy, where one may be reached.
+x-copy: &copy
+  VIISIKKO_CATALOGUE_COPY: $${VIISIKKO_CATALOGUE_COPY:-}
+  VIISIKKO_CATALOGUE_COPY_TOKEN_FILE: /package/copy-token
+
 x-mail: &mail
   VIISIKKO_SMTP_URI: $${VIISIKKO_SMTP_URI:?say where your mail server is, such as smtp://mail.example:25}
   VIISIKKO_MAIL_FROM: $${VIISIKKO_MAIL_FROM:-viisikko@localhost}
@@ -110,6 +115,7 @@ services:
       retries: 24
 """)
 
+_SETTINGS = {"notify": "[*settings, *mail]", "catalogue": "[*settings, *copy]"}
 _SERVICE = Template("""
   $code-$service:
     <<: *service
@@ -120,6 +126,17 @@ _SERVICE = Template("""
 """)
 
 _TAIL = Template("""
+  operator:
+    <<: *service
+    restart: "no"
+    profiles: [operator]
+    build: { context: ../.., dockerfile: deploy/console/Dockerfile }
+    networks: [broker]
+    environment: { VIISIKKO_FOLDER: /secrets, VIISIKKO_NETWORK: /package/network.toml }
+    volumes:
+      - secrets:/secrets
+      - $${VIISIKKO_PACKAGE:?say where the package of viisikko join is}:/package:ro
+
   doctor:
     <<: *service
     restart: "no"
@@ -161,8 +178,8 @@ def own_part(organisation: Organisation) -> str:
         _SERVICE.substitute(
             code=code,
             service=service,
-            settings="[*settings, *mail]" if service == "notify" else "*settings",
-            networks="broker, store, outside" if service == "notify" else "broker, store",
+            settings=_SETTINGS.get(service, "*settings"),
+            networks="broker, store, outside" if service in _SETTINGS else "broker, store",
             port=FIRST_PORT + number,
         )
         for number, service in enumerate(organisation.runs)

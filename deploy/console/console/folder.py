@@ -18,12 +18,21 @@ from chassis.private import write_private
 from chassis.tokens import Bearer
 
 TOKEN_DAYS = 365
+CATALOGUE = "catalogue"
 ROLES: Mapping[str, tuple[str, ...]] = {
     "coach": ("coach",),
     "counsellor": ("counsellor",),
     "operator": ("operator", "system"),
 }
 """The tokens that every organisation with services gets, each with its roles."""
+
+
+def copying(network: Network) -> list[str]:
+    """Organisations whose catalogue begins with what the hub's copy knows."""
+    hub = network.organisations.get(network.hub)
+    if hub is None or CATALOGUE not in hub.runs:
+        return []
+    return [code for code, o in network.organisations.items() if CATALOGUE in o.runs and code != network.hub]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,26 @@ class Folder:
         for code in network.organisations:
             kept.make(self.of(code), self.keys, code)
             passwords[code] = self.credentials(code)["password"]
+        for code in copying(network):
+            if not self.copy_token(code).exists():
+                self.renew_copy_token(network, code, datetime.now(UTC))
         return passwords
+
+    def copy_token(self, organisation: str) -> Path:
+        """The file with the token that an organisation's catalogue shows to the hub's copy."""
+        return self.of(organisation) / "copy-token"
+
+    def renew_copy_token(self, network: Network, organisation: str, until: datetime) -> None:
+        """Make a new token for that, which may read and nothing else; the old one ends at `until`."""
+        file = self.copy_token(organisation)
+        old = [file.read_text("ascii").strip()] if file.exists() else []
+        bearer = Bearer(
+            organisation=network.hub,
+            person=f"{network.hub}-{organisation}",
+            roles=frozenset(),
+            expires=datetime.now(UTC) + timedelta(days=TOKEN_DAYS),
+        )
+        write_private(file, tokens.renew(self.of(network.hub) / "tokens.json", old, [bearer], until)[0])
 
     def keep_password(self, organisation: str, password: str) -> None:
         """Replace an organisation's password on the hub in its credentials."""

@@ -51,6 +51,8 @@ def pack(code: str, file: Path, folder: Path, host: str | None, to: Path) -> lis
     shutil.copyfile(kept.authority / "ca.pem", to / "ca.pem")
     shutil.copyfile(file, to / "network.toml")
     shutil.copytree(kept.keys, to / "keys", dirs_exist_ok=True)
+    if kept.copy_token(code).exists():
+        write_private(to / "copy-token", kept.copy_token(code).read_text("ascii"))
     if network.organisations[code].joins == "own":
         (to / COMPOSE).write_text(compose.own_part(network.organisations[code]), "utf-8")
     return [*_contents(code, to, name, port), *_next(network, network.organisations[code], to)]
@@ -75,6 +77,7 @@ def _contents(code: str, to: Path, name: str, port: int) -> list[str]:
         "  ca.pem        the authority that signs the hub's certificate",
         "  network.toml  who is in the network, and whom it may address",
         "  keys/         everybody's public keys",
+        *(["  copy-token    for the hub's copy of the catalogue: a secret"] if (to / "copy-token").exists() else []),
         f"To open: outwards to {name}, TCP {port}. Nothing inwards.",
     ]
 

@@ -54,7 +54,14 @@ FolderOption = Annotated[
     Path, typer.Option("--folder", help="Where the network keeps everything.", envvar="VIISIKKO_FOLDER")
 ]
 NetworkOption = Annotated[
-    Path, typer.Option("--network", help="The file that says who is in the network.", exists=True, dir_okay=False)
+    Path,
+    typer.Option(
+        "--network",
+        help="The file that says who is in the network.",
+        exists=True,
+        dir_okay=False,
+        envvar="VIISIKKO_NETWORK",
+    ),
 ]
 OrganisationOption = Annotated[str, typer.Option("--organisation", "-o", help="Code of the organisation.")]
 
@@ -135,9 +142,11 @@ def rotate(
             out.print(f"Next: send {folder / 'keys' / code}.json to everybody; then [bold]viisikko rotate {code}[/].")
             return
         out.print(f"Used from now on: {', '.join(rotation.keys())}")
-        rotation.passwords()
+        steps = rotation.passwords()
         out.print("Passwords are new; connections that are open stay, and new ones take the new password.")
         out.print(f"HTTP tokens are new; the old ones end at {rotation.tokens():%Y-%m-%d %H:%M} UTC.")
+        for step in steps:
+            out.print(f"Next: {step}", highlight=False)
 
 
 @app.command()

@@ -23,6 +23,12 @@ from console.region import reads
 AUTHORITY_THERE = "/definitions/hub-ca.pem"
 """Where the broker in its container finds the authority that signed the hub's certificate."""
 
+MANAGEMENT = "management-uri"
+"""File of an own part with the address of its broker's management, as the operator."""
+
+HUB_MANAGEMENT = "hub-management-uri"
+"""The same of the hub."""
+
 
 class NotJoined(ValueError):  # noqa: N818 - errors name the fact
     """The package is incomplete, or network.toml says that the organisation joins in another way."""
@@ -46,6 +52,7 @@ def prepare(file: Path, folder: Path, broker: str, target: Path, hosts: Sequence
     for code, password in passwords.items():
         write_private(folder / code / "amqp-uri", f"amqp://{code}:{quote(password, safe='')}@{broker}/%2F")
     _for_broker(folder, target, definitions.build(network, reads(), passwords=passwords), hosts)
+    write_private(folder / HUB_MANAGEMENT, _management(folder, broker.partition(":")[0]))
 
 
 def prepare_part(code: str, package: Path, folder: Path, broker: str, target: Path) -> None:
@@ -80,7 +87,7 @@ def prepare_part(code: str, package: Path, folder: Path, broker: str, target: Pa
     content = definitions.build_part(network, reads(), code, password=password, links=_links(package))
     _for_broker(folder, target, content, [broker])
     shutil.copyfile(package / "ca.pem", target / Path(AUTHORITY_THERE).name)
-    write_private(folder / "management-uri", f"http://{OPERATOR}:{_operator(folder)}@{broker}:15672")
+    write_private(folder / MANAGEMENT, _management(folder, broker))
 
 
 def _links(package: Path) -> Links:
@@ -116,6 +123,10 @@ def _hand_over(text: str, file: Path) -> None:
     file.write_text(text, "utf-8")
     # The broker's own user in its container reads it, and nobody else mounts the volume.
     file.chmod(0o644)
+
+
+def _management(folder: Path, host: str) -> str:
+    return f"http://{OPERATOR}:{_operator(folder)}@{host}:15672"
 
 
 def _operator(folder: Path) -> str:

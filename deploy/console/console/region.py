@@ -182,13 +182,18 @@ class Region:
             if site is not self.sites.hub:
                 self._say(f"broker and store of {site.code}")
             site.start(self._nodes)
-        members = [organisation for organisation in self.network.organisations.values() if organisation.runs]
+        members = self._members()
         self._say(f"services of {', '.join(o.code for o in members)}")
         for organisation in members:
             for service in organisation.runs:
                 self._start_service(organisation, service, free_port())
         self._wait(self.services)
         self._write_state()
+
+    def _members(self) -> list[Organisation]:
+        """Who runs services, the hub first: others' catalogues begin with its copy."""
+        running = [organisation for organisation in self.network.organisations.values() if organisation.runs]
+        return sorted(running, key=lambda organisation: organisation.code != self.network.hub)
 
     def _last_events(self, site: Site) -> str:
         reached = change.drained(self.sites.hub, site)
@@ -204,7 +209,7 @@ class Region:
     def _restart_services(self) -> None:
         """Start each service again, one after the other, so that it reads the file; and those that are new."""
         running = {(one.organisation, one.service): one for one in self.services}
-        for organisation in self.network.organisations.values():
+        for organisation in self._members():
             for service in organisation.runs:
                 known = running.get((organisation.code, service))
                 if known:

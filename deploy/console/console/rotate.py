@@ -14,15 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import httpx
 
 from chassis import rotation, topology
 from chassis.decision import Network
 from chassis.private import write_private
-from console.folder import Folder
+from console.folder import Folder, copying
 from console.links import Links
+from console.prepare import HUB_MANAGEMENT, MANAGEMENT
 
 TOKEN_OVERLAP = timedelta(days=1)
 PASSWORD_BYTES = 24
@@ -102,6 +103,7 @@ class Rotation:
         self._code = code
         self._own = folder.of(code)
         self._state: dict[str, Any] = json.loads(folder.state.read_text("utf-8")) if folder.state.exists() else {}
+        self._brokers = self._found()
 
     def prepare(self) -> Sequence[str]:
         """Make the next keys known without using them; their ids."""
@@ -116,18 +118,30 @@ class Rotation:
         """Make new HTTP tokens; until when the old ones still hold."""
         until = datetime.now(UTC) + TOKEN_OVERLAP
         self._folder.renew_tokens(self._code, until)
+        if self._code in copying(self._network):
+            self._folder.renew_copy_token(self._network, self._code, until)
         return until
 
-    def passwords(self) -> None:
-        """Set a new password on the hub and, of an own part, another on its own broker.
+    def passwords(self) -> Sequence[str]:
+        """Set a new password on the hub and, of an own part, another on its own broker; on those that run from here.
+
+        Returns:
+            What people must do next.
 
         Raises:
             NotRotated: A broker did not take it; what was begun is finished by rotating again.
         """
         part = self._network.organisations[self._code].joins == "own"
-        self._hub_password(linked=part)
-        if part:
+        if self._concerns(self._network.hub):
+            self._hub_password(linked=part)
+        if part and self._concerns(self._code):
             self._change("broker-password", self._code)
+        steps = []
+        if self._brokers and not self._state:
+            steps.append("docker compose run --rm prepare, so that the broker keeps the password when it is restarted")
+            if part and self._network.hub in self._brokers:
+                steps.append(f"viisikko join {self._code}, and hand the package over: its links open with it only")
+        return steps
 
     def _hub_password(self, *, linked: bool) -> None:
         password = self._next("hub")
@@ -148,9 +162,9 @@ class Rotation:
 
     def _set(self, broker: str, password: str) -> None:
         # Where nothing runs, the next start gives the broker what stands in the files.
-        if self._state:
+        if self._brokers:
             for user in self._users():
-                self._broker(broker).put(f"/api/users/{user}", {"password": password, "tags": ""})
+                self._brokers[broker].put(f"/api/users/{user}", {"password": password, "tags": ""})
 
     def _relink(self, password: str) -> None:
         """Give the own part's two links the password."""
@@ -160,7 +174,7 @@ class Rotation:
         facts = self._state["doctor"][self._code]
         self._cut_links(links.address)
         for one in links.parameters():
-            self._broker(self._code).put(f"/api/parameters/{one['component']}/%2F/{one['name']}", one)
+            self._brokers[self._code].put(f"/api/parameters/{one['component']}/%2F/{one['name']}", one)
         facts["VIISIKKO_HUB_URI"] = links.address
         self._write_state()
 
@@ -173,11 +187,11 @@ class Rotation:
         if self._state["doctor"][self._code]["VIISIKKO_HUB_URI"] == address:
             return
         deadline = time.monotonic() + CUT_SECONDS
-        while any(link["status"] == "running" for link in self._broker(self._code).get("/api/federation-links")):
+        while any(link["status"] == "running" for link in self._brokers[self._code].get("/api/federation-links")):
             if time.monotonic() > deadline:
                 raise NotRotated(f"the link of {self._code} still runs with its old password: rotate again")
             for user in self._users():
-                self._broker(self._network.hub).close_connections(user)
+                self._brokers[self._network.hub].close_connections(user)
             time.sleep(LOOK_SECONDS)
 
     def _readdress(self, password: str) -> None:
@@ -195,8 +209,15 @@ class Rotation:
     def _write_state(self) -> None:
         write_private(self._folder.state, json.dumps(self._state, indent=1))
 
-    def _broker(self, code: str) -> Broker:
-        return Broker(**self._state["brokers"][code])
+    def _concerns(self, broker: str) -> bool:
+        return broker in self._brokers or not self._brokers
+
+    def _found(self) -> dict[str, Broker]:
+        """The brokers that run from this folder: those that `up` started, or the one in its container."""
+        if self._state:
+            return {code: Broker(**broker) for code, broker in self._state["brokers"].items()}
+        files = {self._network.hub: self._folder.path / HUB_MANAGEMENT, self._code: self._folder.path / MANAGEMENT}
+        return {code: broker_at(file.read_text("utf-8").strip()) for code, file in files.items() if file.exists()}
 
     def _next(self, name: str) -> str:
         """The new password, written down before any broker has it: a rotation that was cut off goes on with it."""
@@ -207,6 +228,13 @@ class Rotation:
 
     def _done(self, name: str) -> None:
         (self._own / f"{name}.next").unlink()
+
+
+def broker_at(uri: str) -> Broker:
+    """The broker at an address with user and password."""
+    parts = urlsplit(uri)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return Broker(f"{parts.scheme}://{parts.hostname}:{parts.port}", user, password)
 
 
 def with_password(uri: str, password: str) -> str:

@@ -41,7 +41,7 @@ def provider(_kept: Kept | None, message: Message) -> bool:
 @offerings.event("offering.published", schemas.OfferingRead, said_by=provider)
 def keep(_kept: Kept | None, message: Message, _reads: Reads) -> Decision[Kept]:
     """An offering is kept as its provider says it, whatever was kept of it before."""
-    if _is_own(message):
+    if _is_echo(message):
         return Decision()
     offering: Offering = message.data
     return Decision(state=Kept(offering=_fresh(offering, message), source=message.source))
@@ -53,7 +53,7 @@ offerings.event("offering.changed", schemas.OfferingRead, said_by=provider)(keep
 @offerings.event("offering.withdrawn", schemas.OfferingWithdrawn, said_by=provider)
 def keep_withdrawn(kept: Kept | None, message: Message, _reads: Reads) -> Decision[Kept]:
     """An offering is no longer suggested; it is remembered, so that nothing late revives it."""
-    if _is_own(message):
+    if _is_echo(message):
         return Decision()
     offering = kept.offering if kept else _fresh(message.data, message)
     return Decision(state=Kept(offering=replace(offering, withdrawn=True), source=message.source))
@@ -96,9 +96,10 @@ def _say(verb: Verb, offering: Offering, message: Message) -> Decision[Kept]:
     )
 
 
-def _is_own(message: Message) -> bool:
-    # What this catalogue has said comes back to it, possibly after it has said something newer.
-    return message.source == f"urn:viisikko:{message.own}:catalogue"
+def _is_echo(message: Message) -> bool:
+    # What this catalogue has said comes back to it, possibly after it has said something newer. That is news only where
+    # its store was lost: others know the offering, and it must go on from there.
+    return message.source == f"urn:viisikko:{message.own}:catalogue" and not message.lost
 
 
 def _fresh(offering: Offering, message: Message) -> Offering:

@@ -303,9 +303,14 @@ class MatchShown(MatchView):
 class OfferingLine(Schema):
     """One offering as another copy of the catalogue reads it, under its source and sequence."""
 
+    class Meta:
+        """A newer copy may say more."""
+
+        unknown = EXCLUDE
+
     source = fields.String(required=True)
     subject = fields.String(required=True)
-    sequence = fields.Integer()
+    sequence = fields.Integer(load_default=None, allow_none=True)
     time = fields.AwareDateTime(required=True)
     data = fields.Dict(required=True)
 
@@ -342,6 +347,7 @@ class OfferingsQuery(Body):
 
     provider = fields.String(validate=CODE)
     withdrawn = fields.Boolean(load_default=False, truthy={"true"}, falsy={"false"})
+    after = fields.String(validate=validate.Length(1, 200), metadata={"description": "Only ids that follow this one"})
 
 
 class MatchQuery(Body):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import eventlet
+
 from catalogue import adapters, handlers, store
+from catalogue.adapters.copy import Copy, CopyAway, CopyWrong
+from catalogue.beginning import Beginning, Known, Line
 from catalogue.domain import OfferingUnknown, Reads
 from catalogue.events import OfferingPublished, OfferingShown
 from catalogue.imports import Change, Comparison, Verb
@@ -15,13 +22,41 @@ from catalogue.plans import PlanUnknown
 from catalogue.schemas import ImportQuery, ImportShown, MatchQuery, MatchShown, MatchView, OfferingLine, OfferingsQuery
 from catalogue.wording import worded
 from chassis import states
+from chassis.amqp import Weather
 from chassis.incoming import Order, Outcome, Settled
+from chassis.logs import log
 from chassis.projection import projection
+from chassis.remembered import Remembered, arrival
 from chassis.service import PAGE, Service
+from chassis.settings import Wrong, optional_path, optional_uri, positive, setting
 from chassis.web import NDJSON, Answer, Request, Stream, command, get, post
 
 IMPORT_BYTES = 50 * 2**20
 """An import's body at the most; spreadsheets have a lower limit of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of catalogue besides the chassis's.
+
+    Attributes:
+        copy: Address of another organisation's catalogue that is read at the beginning, or None.
+        copy_token: File with a token for it.
+        copy_hours: How long this copy may have stood still before it reads the other one again.
+        copy_seconds: How often one that is away is asked again, and that this one follows events is remembered.
+    """
+
+    copy: str | None = setting("VIISIKKO_CATALOGUE_COPY", optional_uri("http", "https"), default=None)
+    copy_token: Path | None = setting(  # noqa: RUF009 - it makes a field
+        "VIISIKKO_CATALOGUE_COPY_TOKEN_FILE", optional_path, default=None
+    )
+    copy_hours: float = setting("VIISIKKO_CATALOGUE_COPY_HOURS", positive, default=1.0)
+    copy_seconds: float = setting("VIISIKKO_CATALOGUE_COPY_SECONDS", positive, default=60.0)
+
+    def __post_init__(self) -> None:
+        """See that the address comes with a token."""
+        if self.copy and self.copy_token is None:
+            raise Wrong("VIISIKKO_CATALOGUE_COPY_TOKEN_FILE is missing: name a file with a token for the copy")
 
 
 class Catalogue(Service):
@@ -30,12 +65,20 @@ class Catalogue(Service):
     name = "catalogue"
     handlers = handlers.on
     queries = store.Queries
+    settings = Settings
 
     offerings = projection("offering", lambda _id, kept: kept.offering, index=OfferingIndex)
 
     def reads(self) -> Reads:
         """The view of one batch."""
         return Reads(network=self.network, offerings=self.offerings.view())
+
+    def opened(self) -> None:
+        """Read another copy first, where one is named and this one is new, restored or was long away; then follow."""
+        if self.own_settings.copy:
+            away = Weather("copy")
+            self._begin(away)
+            eventlet.spawn(self._stay_begun, away)
 
     match_again = command("POST", "/v1/matches/{client}", name="match-again", roles={"coach"})
 
@@ -66,9 +109,13 @@ class Catalogue(Service):
         answers=[Answer(schema=OfferingLine, many=True, media=NDJSON)],
     )
     def list_offerings(self, request: Request) -> Stream:
-        """All offerings, a line each; ``?provider=`` picks one provider, ``?withdrawn=true`` adds withdrawn ones."""
-        withdrawn = request.query["withdrawn"]
-        return Stream(self._lines(self.store.offerings(request.query.get("provider"), withdrawn=withdrawn)))
+        """All offerings in the order of their ids, a line each.
+
+        ``?provider=`` picks one provider, ``?withdrawn=true`` adds withdrawn ones, ``?after=`` goes on after an id.
+        """
+        query = request.query
+        found = self.store.offerings(query.get("provider"), withdrawn=query["withdrawn"], after=query.get("after"))
+        return Stream(self._lines(found))
 
     @get("/v1/offerings/{id}", answers=[Answer(schema=OfferingShown)])
     def show_offering(self, request: Request) -> Mapping[str, Any]:
@@ -90,6 +137,62 @@ class Catalogue(Service):
             suggestion["because"] = [worded(reason, language) for reason in made.reasons]
         return {"client": request.path["client"], "language": language, **shown}
 
+    @property
+    def _beginning(self) -> Beginning:
+        own = self.own_settings
+        return Beginning(
+            copy=Copy(own.copy, own.copy_token, self.floor.home.settings.tls_authority),
+            notes=self.store,
+            known=self._known,
+            take=self._take,
+            longest=timedelta(hours=own.copy_hours),
+        )
+
+    def _stay_begun(self, away: Weather) -> None:
+        while True:
+            eventlet.sleep(self.own_settings.copy_seconds)
+            # The store may be away at any moment; what is to be done then is to be done later.
+            try:
+                self._begin(away)
+            except Exception as error:  # noqa: BLE001 - a green thread that dies would never ask again
+                log.warning("copy.later", error=error)
+
+    def _begin(self, away: Weather) -> None:
+        """Read the other copy where that is due; where it is away, this one goes on alone and asks again later."""
+        now = self.clock.now()
+        try:
+            if self._beginning.is_due(now):
+                report = self._beginning.read(now)
+                log.info("copy.read", lines=report.read, taken=report.taken, refused=report.refused)
+            self.store.note_beginning(alive=now)
+        except (CopyAway, CopyWrong) as error:
+            if not away.away:
+                log.warning("copy.alone", why=str(error))
+            away.gone(error)
+        else:
+            away.back()
+
+    def _known(self, ids: Sequence[str]) -> Known:
+        own = self.floor.home.source
+        return {d["_id"]: (d["state"]["source"], *store.heard(d, own)) for d in self.store.some(ids)}
+
+    def _take(self, lines: Sequence[Line]) -> None:
+        self.apply(
+            [
+                arrival(
+                    Remembered(
+                        name=line.name,
+                        source=line.source,
+                        subject=line.subject,
+                        data=line.data,
+                        time=line.time,
+                        sequence=line.sequence,
+                    )
+                )
+                for line in lines
+            ]
+        )
+
     def _order(self, change: Change, request: Request) -> Order:
         if change.offering is None:
             return self.order("withdraw-offering", {"offering": change.id}, request, change.id)
@@ -100,7 +203,7 @@ class Catalogue(Service):
         schema = OfferingPublished()
         for document in documents:
             kept = states.load(aggregate, document["state"], document["schema"], None)
-            sequence, time = store.heard(document)
+            sequence, time = store.heard(document, self.floor.home.source)
             yield {
                 "source": kept.source,
                 "subject": document["_id"],

@@ -164,6 +164,13 @@ class Document:
             self._mark(taken, at)
             self._streams[taken.sequence.stream] = taken.sequence.stored()
 
+    def go_on_after(self, sequence: int) -> None:
+        """Give the message that is applied next the version that an own event once had.
+
+        Whatever is said of the aggregate later would otherwise be older than what others know of it.
+        """
+        self.version = max(self.version, sequence - 1)
+
     def drop_timer(self, name: str) -> None:
         """Forget a timer that fired."""
         self.version += 1

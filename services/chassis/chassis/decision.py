@@ -98,6 +98,8 @@ class Message:
         correlation: The client whose journey this belongs to: own id at home, a pair's reference elsewhere.
         path: Named parts of a command's path, such as ``{"sender": "kunta", "id": "…"}``.
         failed: True for the result of an effect that was given up.
+        lost: True for an event that this service itself has said, and that its store no longer knows: the store was
+            lost, or restored from before. Where it is applied, the aggregate goes on after that event's sequence.
     """
 
     id: str
@@ -114,6 +116,7 @@ class Message:
     correlation: str | None = None
     path: Mapping[str, str] = field(default_factory=dict)
     failed: bool = False
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

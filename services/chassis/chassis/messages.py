@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
 
-from chassis import tracing
+from chassis import remembered, tracing
 from chassis.border import Cause, journey, schema_of
 from chassis.decision import Classification, Handler, Message, stream_of
 from chassis.identity import find_identity_code
@@ -174,6 +174,9 @@ def _identity_code(arrival: Arrival) -> str | None:
 
 def _fresh(home: Home, arrival: Arrival, at: datetime) -> None:
     envelope = arrival.envelope
+    # What another copy has kept is the latest of its stream, and is compared by its time.
+    if arrival.delivery.queue == remembered.QUEUE:
+        return
     if envelope.sequence is None and at - envelope.time > timedelta(days=home.settings.replay_days):
         rule = f"is older than {home.settings.replay_days} days, and has no sequence that would tell a repetition"
         raise Unacceptable(Reason.TOO_OLD, rule, field="time")

@@ -18,7 +18,7 @@ from chassis.border import Cause, Entry
 from chassis.decision import Classification, Contract, Publish, published
 from chassis.identity import find_identity_code, holds_identity_code
 from chassis.logs import log
-from chassis.profile import safe_headers
+from chassis.profile import is_sealed, safe_headers
 from chassis.reasons import Reason
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ class ParkingLot:
     def __init__(self, home: Home) -> None:
         """Park in the service's own database."""
         self._home = home
+        self._personal = frozenset(handler.name for handler in home.handlers.all() if handler.sealed)
 
     def indexes(self) -> None:
         """Declare what the queries need."""
@@ -156,7 +157,7 @@ class ParkingLot:
         fresh = {place: p for p, place, _replay in places if place not in known}
         again = [UpdateOne({"_id": place}, _again(p, replay)) for p, place, replay in places if place in known]
         if fresh:
-            lot.insert_many([_document(p) for p in fresh.values()], session=session)
+            lot.insert_many([_document(p, withheld=self._withheld(p)) for p in fresh.values()], session=session)
         if again:
             lot.bulk_write(again, session=session)
         ended = [_ended(replay, p.at, "parked-again", str(p.reason)) for p, _place, replay in places if replay]
@@ -182,6 +183,13 @@ class ParkingLot:
         """Write lines into the audit: who or what did what to which entry, and when."""
         if lines:
             self._home.database[AUDIT].insert_many(lines, session=session)
+
+    def _withheld(self, parked: Parked) -> bool:
+        """Whether its content must be kept nowhere: it holds an identity code, or personal data that came unsealed."""
+        if parked.withheld:
+            return True
+        personal = parked.reason is Reason.SEALED or _name(parked) in self._personal
+        return personal and not is_sealed(parked.delivery.body, parked.delivery.content_type)
 
     def _words(self, parked: Sequence[Parked], session: ClientSession) -> list[Entry]:
         groups: dict[str, list[Parked]] = {}
@@ -268,9 +276,8 @@ def _ended(replay: Replay, at: datetime, what: str, how: str) -> dict[str, Any]:
     return {"at": at, "person": None, "what": what, "how": how, "id": replay.id, "attempt": replay.attempt}
 
 
-def _document(parked: Parked) -> dict[str, Any]:
+def _document(parked: Parked, *, withheld: bool) -> dict[str, Any]:
     words = parked.words
-    withheld = parked.withheld
     body = parked.delivery.body
     return {
         "_id": parked.id,

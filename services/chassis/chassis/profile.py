@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chassis import cloudevents
+from chassis import cloudevents, strictjson
 from chassis.cloudevents import CloudEvent, NotACloudEvent
 from chassis.decision import ALL, Classification
 from chassis.reasons import Reason, Unacceptable
@@ -128,6 +128,18 @@ def safe_headers(headers: Mapping[str, object] | None) -> dict[str, object]:
         or name == SIGNATURE_HEADER
         or name.lower().startswith(tuple(prefix.lower() for prefix in cloudevents.PREFIXES))
     }
+
+
+def is_sealed(body: bytes, content_type: str | None) -> bool:
+    """Whether an event's data is one compact JWE, so that nobody without the key can read it; whatever else it is."""
+    if not cloudevents.is_structured(content_type):
+        return _JWE.match(body.decode("ascii", "replace")) is not None
+    try:
+        members = strictjson.loads(body)
+    except strictjson.NotStrict:
+        return False
+    data = members.get("data") if isinstance(members, dict) else None
+    return isinstance(data, str) and _JWE.match(data) is not None
 
 
 def admit(body: bytes, content_type: str | None, headers: Mapping[str, object], routing_key: str) -> Envelope:

@@ -77,6 +77,12 @@ def uri(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def optional_uri(*schemes: str) -> Callable[[str], str | None]:
+    """A parser of addresses like `uri`'s, where an empty text is None."""
+    parse = uri(*schemes)
+    return lambda text: parse(text) if text else None
+
+
 broker_uri = uri("amqp", "amqps")
 """The address of a broker."""
 

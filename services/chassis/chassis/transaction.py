@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventlet import Timeout
@@ -342,11 +342,15 @@ class Transaction:
         if not taken.handler.said_by(document.state, taken.message):
             raise NotYours(f"{taken.message.name}: {taken.message.organisation} may not say this")
         created = document.version == 0
-        decision = taken.handler.decide(document.state, taken.message, reads)
+        lost = self._lost(taken, document)
+        message = replace(taken.message, lost=True) if lost else taken.message
+        decision = taken.handler.decide(document.state, message, reads)
         if decision == NOTHING:
             if not created:
                 document.advance(taken, batch.at)
             return _over(taken, document, batch, Settled.IGNORED)
+        if lost:
+            document.go_on_after(lost)
         entries = self._entries(taken, document, decision)
         effects = [_effect(taken, effect, batch.at) for effect in decision.effects]
         settled = Settled.SUPERSEDED if decision.superseded else Settled.APPLIED
@@ -357,6 +361,12 @@ class Transaction:
         batch.effects += effects
         outcome = document.outcome(settled, created=created)
         return _finished(taken.origin, outcome, batch)
+
+    def _lost(self, taken: Taken, document: Document) -> int:
+        """The sequence of an own event beyond the aggregate's version, which the store has lost therefore; else 0."""
+        number = taken.sequence.number if taken.sequence else None
+        own = taken.message.organisation == self._home.organisation and taken.message.source == self._home.source
+        return number if own and number is not None and number > document.version else 0
 
     def _entries(self, taken: Taken, document: Document, decision: Decision[Any]) -> list[Entry]:
         _one_per_stream(decision)

@@ -1,0 +1,159 @@
+"""`viisikko rotate` where brokers run in containers: what changes in which folder, and what people do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import kombu
+import pytest
+from amqp.exceptions import AccessRefused
+
+from chassis import network as networks
+from chassis.decision import Network
+from chassis.private import write_private
+from chassis.topology import reader
+from console.folder import Folder
+from console.nodes.broker import OPERATOR, RabbitNode
+from console.prepare import HUB_MANAGEMENT, MANAGEMENT
+from console.rotate import NotRotated, Rotation, broker_at, with_password
+
+FILE = """
+hub = "verkko"
+[organisations.verkko]
+names = { fi = "Verkko" }
+joins = "member"
+runs = ["catalogue"]
+[organisations.sedu]
+names = { fi = "Koulutuskeskus Sedu" }
+joins = "own"
+runs = ["catalogue"]
+[organisations.epky]
+names = { fi = "Etelä-Pohjanmaan kesäyliopisto" }
+joins = "guest"
+"""
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Network:
+    file = tmp_path / "network.toml"
+    file.write_text(FILE, "utf-8")
+    return networks.read(file).network
+
+
+@pytest.fixture
+def folder(tmp_path: Path, network: Network) -> Folder:
+    made = Folder(tmp_path / "secrets")
+    made.make(network)
+    return made
+
+
+@pytest.fixture
+def users(broker: RabbitNode, folder: Folder, network: Network) -> Iterator[RabbitNode]:
+    """A broker that knows the organisations with their passwords."""
+    with broker.client() as client:
+        for code in network.organisations:
+            password = folder.credentials(code)["password"]
+            client.put(f"/api/users/{code}", json={"password": password, "tags": ""}).raise_for_status()
+            write_private(folder.of(code) / "amqp-uri", broker.uri(code, password))
+            everything = {"configure": ".*", "write": ".*", "read": ".*"}
+            client.put(f"/api/permissions/%2F/{code}", json=everything).raise_for_status()
+        yield broker
+        for code in network.organisations:
+            for user in (code, reader(code)):
+                client.delete(f"/api/users/{user}")
+
+
+def management(node: RabbitNode) -> str:
+    return node.management.replace("://", f"://{OPERATOR}:{node.password}@")
+
+
+def opens(uri: str) -> bool:
+    try:
+        with kombu.Connection(uri) as connection:
+            connection.connect()
+    except AccessRefused:
+        return False
+    return True
+
+
+def test_at_the_hub_a_guest_gets_a_new_password_that_its_address_has(
+    users: RabbitNode, folder: Folder, network: Network
+) -> None:
+    write_private(folder.path / HUB_MANAGEMENT, management(users))
+    file = folder.of("epky") / "amqp-uri"
+    old = file.read_text()
+
+    steps = Rotation(folder, network, "epky").passwords()
+
+    new = file.read_text()
+    assert (opens(old), opens(new)) == (False, True)
+    assert new == users.uri("epky", folder.credentials("epky")["password"])
+    assert [step.partition(",")[0] for step in steps] == ["docker compose run --rm prepare"]
+
+
+def test_at_the_hub_an_own_part_is_told_of_by_a_new_package(
+    users: RabbitNode, folder: Folder, network: Network
+) -> None:
+    write_private(folder.path / HUB_MANAGEMENT, management(users))
+
+    steps = Rotation(folder, network, "sedu").passwords()
+
+    assert opens(users.uri("sedu", folder.credentials("sedu")["password"]))
+    assert steps[-1].startswith("viisikko join sedu")
+
+
+def test_at_an_own_part_only_its_own_broker_changes(users: RabbitNode, folder: Folder, network: Network) -> None:
+    write_private(folder.path / MANAGEMENT, management(users))
+    hub = folder.credentials("sedu")["password"]
+
+    Rotation(folder, network, "sedu").passwords()
+
+    assert folder.credentials("sedu")["password"] == hub
+    assert opens(users.uri("sedu", folder.local_password("sedu")))
+    assert (folder.of("sedu") / "amqp-uri").read_text() == users.uri("sedu", folder.local_password("sedu"))
+
+
+def test_a_rotation_that_was_cut_off_goes_on_with_the_same_password(
+    users: RabbitNode, folder: Folder, network: Network
+) -> None:
+    write_private(folder.path / HUB_MANAGEMENT, f"http://{OPERATOR}:x@127.0.0.1:1")
+    with pytest.raises(NotRotated, match="see that it runs, then rotate again"):
+        Rotation(folder, network, "epky").passwords()
+    begun = (folder.of("epky") / "hub.next").read_text()
+    write_private(folder.path / HUB_MANAGEMENT, management(users))
+
+    Rotation(folder, network, "epky").passwords()
+
+    assert folder.credentials("epky")["password"] == begun
+    assert not (folder.of("epky") / "hub.next").exists()
+
+
+def test_where_nothing_runs_the_next_start_takes_what_stands_in_the_files(folder: Folder, network: Network) -> None:
+    old = folder.credentials("sedu")["password"], folder.local_password("sedu")
+
+    steps = Rotation(folder, network, "sedu").passwords()
+
+    new = folder.credentials("sedu")["password"], folder.local_password("sedu")
+    assert not set(old) & set(new)
+    assert steps == []
+
+
+def test_the_token_for_the_hubs_copy_is_renewed_with_the_others(folder: Folder, network: Network) -> None:
+    before = folder.copy_token("sedu").read_text()
+
+    Rotation(folder, network, "sedu").tokens()
+
+    assert folder.copy_token("sedu").read_text() != before
+    assert not folder.copy_token("verkko").exists()
+    assert not folder.copy_token("epky").exists()
+
+
+def test_an_organisation_that_is_not_in_the_network_is_refused(folder: Folder, network: Network) -> None:
+    with pytest.raises(NotRotated, match="there is no organisation nobody in the network"):
+        Rotation(folder, network, "nobody")
+
+
+def test_an_address_keeps_all_but_its_password() -> None:
+    assert with_password("amqps://sedu:a%40b@[::1]:5671/%2F?x=1", "c/d") == "amqps://sedu:c%2Fd@[::1]:5671/%2F?x=1"
+    assert broker_at("http://hub-operator:a%40b@rabbitmq:15672").password == "a@b"
