@@ -29,6 +29,9 @@ from referral.service import Referrals
 NETWORK = Path(__file__).parents[2] / "deploy" / "network.toml"
 TESTS = Path(__file__).parents[1]
 READY_SECONDS = 60
+ANSWER_SECONDS = 1.0
+"""A frozen service is not waited for."""
+
 STAFF = "seamk-1"
 
 SERVICES: Mapping[str, Mapping[str, type[Service]]] = {
@@ -55,11 +58,12 @@ class Replica:
     name: str
     url: str
     process: Process
+    client: httpx.Client
 
     def ready(self) -> bool:
         """Whether it says that it is ready."""
         try:
-            return self.process.running and httpx.get(f"{self.url}/health/ready", timeout=1).is_success
+            return self.process.running and self.client.get(f"{self.url}/health/ready").is_success
         except httpx.HTTPError:
             return False
 
@@ -76,6 +80,9 @@ class Stage:
         self.store = StoreNode(folder / "store")
         self.mail = MailSink(folder / "mail")
         self.broker = RabbitNode(folder / "broker", definitions=self._definitions(), statistics_seconds=0.5)
+        # One for all looks: to make one takes longer than to ask.
+        self._client = httpx.Client(timeout=ANSWER_SECONDS)
+        self._management = self.broker.client()
         self.replicas: list[Replica] = []
         self._places: dict[str, Place] = {}
 
@@ -118,6 +125,8 @@ class Stage:
         for replica in self.replicas:
             replica.process.kill()
         self._nodes.stop()
+        self._client.close()
+        self._management.close()
 
     def wait_ready(self) -> None:
         """Wait until all services are ready.
@@ -140,8 +149,8 @@ class Stage:
 
     def waiting(self) -> dict[str, int]:
         """Queue → messages in it, as of a second ago; what nobody is to take is left out."""
-        with self.broker.client() as client:
-            answer = client.get("/api/queues", params={"columns": "name,messages"}).raise_for_status().json()
+        asked = {"columns": "name,messages"}
+        answer = self._management.get("/api/queues", params=asked).raise_for_status().json()
         services = [f"{code}.{service}" for code, services in SERVICES.items() for service in services]
         return {q["name"]: q.get("messages", 0) for q in answer if q["name"].startswith(tuple(services))}
 
@@ -151,10 +160,9 @@ class Stage:
 
     def close_connections(self) -> int:
         """Close every connection to the broker; how many there were."""
-        with self.broker.client() as client:
-            names = [c["name"] for c in client.get("/api/connections").raise_for_status().json()]
-            for name in names:
-                client.delete(f"/api/connections/{name}", headers={"X-Reason": "chaos"})
+        names = [c["name"] for c in self._management.get("/api/connections").raise_for_status().json()]
+        for name in names:
+            self._management.delete(f"/api/connections/{name}", headers={"X-Reason": "chaos"})
         return len(names)
 
     def _definitions(self) -> dict[str, Any]:
@@ -189,11 +197,13 @@ class Stage:
             environment={**environment, **self._places[code].environment(port)},
         )
         process.start()
-        self.replicas.append(Replica(f"{service}-{number}", f"http://127.0.0.1:{port}", process))
+        self.replicas.append(Replica(f"{service}-{number}", f"http://127.0.0.1:{port}", process, self._client))
 
     def _hire(self) -> None:
         """Put the one person into the directory who gets the letters."""
         notify = self.of("notify")[0]
         person = {"name": "Aino", "email": "aino@example.org", "duties": ["referrals", "technical"]}
         headers = {"Authorization": f"Bearer {self.token('seamk', 'operator')}", "Idempotency-Key": str(time.time_ns())}
-        httpx.put(f"{notify.url}/v1/staff/{STAFF}", json=person, headers=headers).raise_for_status()
+        self._client.put(
+            f"{notify.url}/v1/staff/{STAFF}", json=person, headers=headers, timeout=READY_SECONDS
+        ).raise_for_status()
