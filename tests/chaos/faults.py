@@ -108,7 +108,7 @@ class Faults:
         return "store killed and started"
 
     def _connections(self, _choice: float) -> str:
-        return f"{self._stage.close_connections()} connections closed"
+        return f"{self._stage.queues.close_connections()} connections closed"
 
     def _freeze(self, choice: float) -> str:
         victim = self._victim(choice)

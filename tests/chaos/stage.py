@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from chaos import mutants
 from chaos.chain import First, Second
+from chaos.queues import Queues
 
 from chassis import network
 from chassis.service import Service
@@ -39,6 +40,9 @@ SERVICES: Mapping[str, Mapping[str, type[Service]]] = {
     "seamk": {"second": Second, "referral": Referrals, "notify": Notify},
 }
 """Organisation → what it runs."""
+
+QUEUES = tuple(f"{code}.{service}" for code, services in SERVICES.items() for service in services)
+"""How the names of all queues begin that somebody is to empty."""
 
 REPLICAS = {"first": 2}
 
@@ -79,10 +83,11 @@ class Stage:
         self._passwords = {code: f"pw-{code}" for code in SERVICES}
         self.store = StoreNode(folder / "store")
         self.mail = MailSink(folder / "mail")
-        self.broker = RabbitNode(folder / "broker", definitions=self._definitions(), statistics_seconds=0.5)
+        content = self._definitions()
+        self.broker = RabbitNode(folder / "broker", definitions=content, statistics_seconds=0.5)
+        self.queues = Queues(self.broker, [q["name"] for q in content["queues"] if q["name"].startswith(QUEUES)])
         # One for all looks: to make one takes longer than to ask.
         self._client = httpx.Client(timeout=ANSWER_SECONDS)
-        self._management = self.broker.client()
         self.replicas: list[Replica] = []
         self._places: dict[str, Place] = {}
 
@@ -102,9 +107,6 @@ class Stage:
         Raises:
             NotReady: A part did not come up; the text names its log.
         """
-        # Numbers of quorum queues are renewed every five seconds by default; a run is not to wait for them.
-        (self.folder / "broker").mkdir(parents=True)
-        (self.folder / "broker" / "advanced.config").write_text("[{rabbit,[{quorum_tick_interval,500}]}].\n")
         self._nodes.add(self.broker.kill)
         self._nodes.add(self.store.kill)
         self._nodes.add(self.mail.stop)
@@ -126,7 +128,7 @@ class Stage:
             replica.process.kill()
         self._nodes.stop()
         self._client.close()
-        self._management.close()
+        self.queues.close()
 
     def wait_ready(self) -> None:
         """Wait until all services are ready.
@@ -147,23 +149,9 @@ class Stage:
         """The replicas of some services."""
         return [replica for replica in self.replicas if replica.name.split("-")[0] in services]
 
-    def waiting(self) -> dict[str, int]:
-        """Queue → messages in it, as of a second ago; what nobody is to take is left out."""
-        asked = {"columns": "name,messages"}
-        answer = self._management.get("/api/queues", params=asked).raise_for_status().json()
-        services = [f"{code}.{service}" for code, services in SERVICES.items() for service in services]
-        return {q["name"]: q.get("messages", 0) for q in answer if q["name"].startswith(tuple(services))}
-
     def token(self, organisation: str, role: str) -> str:
         """A new token."""
         return self._places[organisation].token(role)
-
-    def close_connections(self) -> int:
-        """Close every connection to the broker; how many there were."""
-        names = [c["name"] for c in self._management.get("/api/connections").raise_for_status().json()]
-        for name in names:
-            self._management.delete(f"/api/connections/{name}", headers={"X-Reason": "chaos"})
-        return len(names)
 
     def _definitions(self) -> dict[str, Any]:
         found = network.read(NETWORK).network

@@ -27,6 +27,8 @@ OPERATOR = "hub-operator"
 """Whoever runs the broker. The hyphen keeps the name apart from every organisation's user, the hub's own included."""
 
 START_SECONDS = 90
+QUORUM_TICK_SECONDS = 5
+"""RabbitMQ's own default (https://www.rabbitmq.com/docs/quorum-queues)."""
 
 
 def password_hash(password: str) -> str:
@@ -224,7 +226,9 @@ class RabbitNode:
         definitions.write_text(json.dumps(self._all_definitions()))
         (self.folder / "rabbitmq.conf").write_text(self._configuration())
         (self.folder / "conf.d").mkdir(exist_ok=True)
-        (self.folder / "advanced.config").write_text("[].\n")
+        # Quorum queues renew their own numbers apart from all others, and only this file takes how often.
+        tick = round(min(self._statistics_seconds, QUORUM_TICK_SECONDS) * 1000)
+        (self.folder / "advanced.config").write_text(f"[{{rabbit,[{{quorum_tick_interval,{tick}}}]}}].\n")
 
     def _configuration(self) -> str:
         return "\n".join(
