@@ -20,6 +20,8 @@ class Cable:
         self._ends: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._whole = True
+        self._carries = threading.Event()
+        self._carries.set()
         self._listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -28,6 +30,7 @@ class Cable:
         with self._lock:
             self._whole = False
             ends, self._ends = self._ends, set()
+        self._carries.set()
         for end in ends:
             _close(end)
 
@@ -35,6 +38,11 @@ class Cable:
         """Let connections through again."""
         with self._lock:
             self._whole = True
+        self._carries.set()
+
+    def hang(self) -> None:
+        """Carry nothing, and tell neither end."""
+        self._carries.clear()
 
     def jolt(self) -> None:
         """End every connection; new ones come through at once."""
@@ -70,6 +78,7 @@ class Cable:
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while content := source.recv(CHUNK):
+                self._carries.wait()
                 sink.sendall(content)
         for end in (source, sink):
             _close(end)
