@@ -20,7 +20,9 @@ def main(only: Sequence[str]) -> int:
     """Run all chapters, or those that are named; 0 where all is as promised."""
     tally = Tally()
     files = [str(HERE / f"whole_{chapter}.py") for chapter in only or CHAPTERS]
-    ended = pytest.main([*files, "-v", f"--timeout={LIMIT_SECONDS}"], plugins=[Counting(tally)])
+    # What a run leaves behind is kept only where something is wrong with it.
+    options = ["-v", f"--timeout={LIMIT_SECONDS}", "-o", "tmp_path_retention_policy=failed"]
+    ended = pytest.main([*files, *options], plugins=[Counting(tally)])
     for line in (*tally.notes, tally.line):
         sys.stdout.write(f"{line}\n")
     return int(ended != pytest.ExitCode.OK or not tally.holds)

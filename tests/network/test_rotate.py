@@ -13,12 +13,11 @@ import httpx
 import kombu
 import pytest
 from amqp.exceptions import AccessRefused
+from parts import Parts
 from typer.testing import CliRunner
 
-from chassis import network
 from chassis.decision import ALL, Classification
 from chassis.testing_live import eventually
-from console.folder import Folder
 from console.main import app
 from console.offerings import import_offerings
 from console.reach import Reach
@@ -52,10 +51,10 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     folder = tmp_path_factory.mktemp("network")
     file = folder / "network.toml"
     file.write_text(FILE, "utf-8")
-    made = Region(network.read(file).network, file, Folder(folder / "kept"), lambda _step: None)
-    made.start()
-    yield made
-    made.stop()
+    made = Parts(folder / "kept", file)
+    made.region.start()
+    yield made.region
+    made.end()
 
 
 def rotate(region: Region, code: str, *options: str) -> str:
