@@ -114,6 +114,17 @@ def test_a_request_without_a_named_counsellor_goes_to_whoever_has_the_duty() -> 
     assert letters_to(decision) == ["seamk-1"]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [pytest.param({"sender": "sedu"}, id="in another's name"), pytest.param({"receiver": "sedu"}, id="to another")],
+)
+def test_nobody_is_told_of_a_referral_that_is_not_the_speakers_to_this_organisation(changes: dict[str, str]) -> None:
+    data = referral(**changes)
+
+    with pytest.raises(NotYours):
+        decide(on, "event", "referral.requested", data=data, reads=reads(COUNSELLOR), own="seamk", organisation="kunta")
+
+
 def test_the_sender_is_not_told_of_its_own_request() -> None:
     decision = decide(on, "event", "referral.requested", data=referral(), reads=reads(COACH))
 

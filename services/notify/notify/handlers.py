@@ -98,6 +98,8 @@ def tell_of_referral(_none: Notification | None, message: Message, reads: Reads)
     referral = message.data
     # A guest's answer need not say the sender: it is who was answered.
     at_sender = referral["sender"] in (None, message.own)
+    if not at_sender:
+        _between_us(message)
     if message.name not in _heard(at_sender=at_sender, own_copy=message.organisation == message.own):
         return Decision()
     staff = (referral["responsible"] or {}).get("sender" if at_sender else "receiver")
@@ -153,6 +155,14 @@ def _heard(*, at_sender: bool, own_copy: bool) -> Sequence[str]:
     if at_sender:
         return SENDER_HEARS if own_copy else ()
     return RECEIVER_HEARS_AGAIN if own_copy else RECEIVER_HEARS
+
+
+def _between_us(message: Message) -> None:
+    """What reaches the receiver's people is said by the sender, of a referral to this organisation."""
+    if message.organisation not in (message.data["sender"], message.own):
+        raise NotYours(f"sender: must be {message.organisation}, who says this")
+    if message.data["receiver"] != message.own:
+        raise NotYours(f"receiver: must be {message.own}, to whom this was sent")
 
 
 def _by_assessor(message: Message, reads: Reads) -> None:
