@@ -41,8 +41,14 @@ UPSTREAM_DAYS = 60
 NOTHING = "^$"
 """A pattern of rights that no name matches."""
 
+READING_BYTES = 64 * 1024 * 1024
+"""What a queue of somebody's own to follow events may hold; older ones are dropped from it."""
+
 _DAY_MILLISECONDS = 24 * 3600 * 1000
 _WORD = r"(\*|[a-z]+)"
+READING_QUEUES = r"^[a-z]+\.reader\."
+"""What an organisation's reader may declare."""
+
 _KEPT = rf"^({UNDELIVERABLE}|{EXPIRED}|network\.outbound|[a-z]+\.[a-z-]+\.(dead|wait\.[0-9]+))$"
 
 
@@ -192,7 +198,11 @@ def policies(services: Iterable[tuple[str, str]]) -> Sequence[Policy]:
     mailboxes = Policy("mailboxes", r"^[a-z]+\.mailbox$", _mailbox_policy())
     upstreams = Policy("upstreams", "^federation: ", _upstream_policy())
     kept = Policy("kept", _KEPT, {"delivery-limit": KEPT_DELIVERY_LIMIT})
-    return (mailboxes, upstreams, kept, *(_service_policy(organisation, service) for organisation, service in services))
+    # Nobody's own queues fill the broker's disk, and they go away with who has forgotten them.
+    limits = {"expires": _DAY_MILLISECONDS, "max-length-bytes": READING_BYTES}
+    reading = Policy("reading", READING_QUEUES, limits)
+    common = (mailboxes, upstreams, kept, reading)
+    return (*common, *(_service_policy(organisation, service) for organisation, service in services))
 
 
 def incoming_policy(name: str) -> Policy:
@@ -213,7 +223,8 @@ def topic_read(organisation: str) -> str:
 def topic_write(network: Network, organisation: str) -> str:
     """Topic permission: the keys that an organisation may publish under, in its own name only."""
     destinations = "|".join((ALL, *sorted(network.destinations(organisation))))
-    return rf"^[a-z]+\.[a-z]+\.{organisation}\.({destinations})$"
+    # A pattern's $ also matches before a line break at the end.
+    return rf"^[a-z]+\.[a-z]+\.{organisation}\.({destinations})$(?!\n)"
 
 
 def rights(network: Network, organisation: str, *, links: bool = False) -> tuple[Rights, Rights]:
