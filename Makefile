@@ -10,7 +10,7 @@ PACKAGES := services/chassis services/intake services/assessment services/catalo
 
 setup: .venv/.ready
 
-.venv/.ready: requirements.lock $(addsuffix /pyproject.toml,$(PACKAGES)) deploy/setup/setup.sh
+.venv/.ready: requirements.lock $(addsuffix /pyproject.toml,$(PACKAGES)) deploy/setup/setup.sh deploy/setup/debian.sh
 	@PYTHON="$(PYTHON)" sh deploy/setup/setup.sh $(PACKAGES)
 
 demo: setup ## One working day of the region on real parts. DATA=folder adds the full vocabulary and the offerings in it.
@@ -26,6 +26,7 @@ test: setup ## All tests, on a private broker and store.
 	@$(BIN)/python -m pytest
 
 network: setup ## A hub, three own parts and two guests: the main job, outages, changes. ONLY="day outages" for some of it.
+	@sh deploy/setup/node.sh tests/network/partner
 	@PYTHONPATH=tests $(BIN)/python -W ignore -m network $(ONLY)
 
 chaos: setup ## The promise under faults drawn from a seed: EVENTS=10000 SEED=7. MUTANT=name or MUTANTS=all: is a broken service caught?

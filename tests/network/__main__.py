@@ -10,7 +10,7 @@ import pytest
 from network.tally import Counting, Tally
 
 HERE = Path(__file__).parent
-CHAPTERS = ("day", "outages", "changes")
+CHAPTERS = ("day", "partner", "forbidden", "outages", "changes")
 """Files ``whole_<chapter>.py``, in their order: the first starts the network that all of them use."""
 
 LIMIT_SECONDS = 900

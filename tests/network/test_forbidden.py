@@ -1,0 +1,21 @@
+"""What guests and own parts must not do at a broker, in the short network; `make network` tries it in the whole one."""
+
+from __future__ import annotations
+
+import pytest
+from broker_acts import broker_acts
+from forbidden import Member, attempt, entered, members, table
+from parts import Parts
+
+
+@pytest.fixture
+def everybody(parts: Parts) -> dict[str, Member]:
+    return {member.kind: member for member in members(parts, guest="epky", part="sedu", other="verkko")}
+
+
+@pytest.mark.parametrize("kind", ["guest", "own part, at the hub", "own part, at home"])
+def test_the_broker_refuses_what_is_forbidden(kind: str, everybody: dict[str, Member]) -> None:
+    with entered(everybody[kind]) as entry:
+        found = list(attempt(entry, broker_acts(everybody[kind])))
+
+    assert [one for one in found if not one.refused] == [], table(found)
