@@ -25,6 +25,7 @@ EXAMPLES = Path(__file__).parents[2] / "deploy" / "contract" / "examples"
 HOME = "kunta"
 """To whom everybody may speak, and whose services refuse."""
 
+HUB = "verkko"
 PERSON = {"sender": HOME, "referral": "r-1", "given": "Aino", "family": "Esimerkki", "language": "fi"}
 IDENTITY_CODE = "131052-308T"
 """The example of the Finnish Digital Agency; it is nobody's."""
@@ -200,13 +201,15 @@ def _with_headers(f: Forger) -> Iterator[Forgery]:
     }
     for what, headers in tricks.items():
         yield f.forged(f"another's event with {what}", f.offering(source=theirs), "forged", headers=headers)
-    for header in ("CC", "BCC"):
-        copied = {header: [f"referral.accepted.{m.other}.{HOME}"]}
-        yield f.forged(f"another's event by {header}", accepted | {"id": str(uuid.uuid4())}, "forged", "wrong-key",
-                       key=open_key, headers=copied)  # fmt: skip
-        copied = {header: [f"referral.requested.{m.code}.{m.other}"]}
-        yield f.forged(f"an event to another by {header}", asked | {"id": str(uuid.uuid4())}, "forged", "wrong-key",
-                       key=open_key, headers=copied)  # fmt: skip
+    copied = {"CC": [f"referral.accepted.{m.other}.{HOME}"]}
+    yield f.forged("another's event by CC", accepted, "forged", "wrong-key", key=open_key, headers=copied)
+    copied = {"CC": [f"referral.requested.{m.code}.{m.other}"]}
+    yield f.forged("an event to another by CC", asked, "forged", "wrong-key", key=open_key, headers=copied)
+    if m.at_hub:
+        # The first broker takes this header away, so that only the hub's own services can get such an event.
+        copied = {"BCC": [f"offering.published.{m.other}.all"]}
+        hidden = f.offering(source=theirs, destination="all")
+        yield f.forged("another's event by BCC", hidden, "forged", key=f"doctor.asked.{m.code}.{HUB}", headers=copied)
     event = f.offering()
     yield f.forged("an event in binary mode with another's source", event, "forged", content_type="application/json",
                    headers=_attributes(event) | {"ce-source": theirs})  # fmt: skip
@@ -233,7 +236,7 @@ def _attributes(event: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _hub(member: Member) -> str:
-    return f"urn:viisikko:{'verkko' if member.code != 'verkko' else 'sedu'}:catalogue"
+    return f"urn:viisikko:{HUB if member.code != HUB else 'sedu'}:catalogue"
 
 
 def send(entry: Entry, forgeries: Sequence[Forgery]) -> None:

@@ -43,6 +43,7 @@ class Member:
         stranger: Whom it may not address.
         queues: Queues there that are not its own; the first has a consumer or holds events.
         exchange: An exchange there that is not its own.
+        at_hub: Whether it speaks at the hub itself.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Member:
     stranger: str
     queues: tuple[str, ...]
     exchange: str
+    at_hub: bool = True
 
     @property
     def password(self) -> str:
@@ -193,7 +195,7 @@ def members(parts: Parts, *, guest: str, part: str, other: str, hosted: str | No
         there("own part, at the hub", part, address, Path(links.authority)),
         Member(
             kind="own part, at home", code=part, amqp=region.amqp(part), management=own.management, other=other,
-            stranger=other, queues=(OUTBOUND, UNDELIVERABLE), exchange=INCOMING,
+            stranger=other, queues=(OUTBOUND, UNDELIVERABLE), exchange=INCOMING, at_hub=False,
         ),
     ]  # fmt: skip
     if hosted:

@@ -10,7 +10,8 @@ from amqp.exceptions import AccessRefused
 from parts import Box, Parts, send
 
 from chassis.amqp import tls
-from chassis.testing_live import Publisher, eventually
+from chassis.profile import KEY_HEADER, compose
+from chassis.testing_live import Publisher, event, eventually
 from chassis.topology import EVENTS, OUTBOUND, UNDELIVERABLE
 from console.offerings import import_offerings
 
@@ -102,6 +103,18 @@ def test_what_an_own_parts_operator_forges_in_anothers_name_stays_at_home(parts:
 
     eventually(lambda: boxes["epky"].taken() == after)
     assert parts.waiting("verkko", UNDELIVERABLE) == before
+
+
+def test_a_header_that_comes_from_the_hub_gives_an_event_no_other_name(parts: Parts) -> None:
+    theirs = event("offering.published", {}, source="urn:viisikko:verkko:test", subject="verkko.1", to="sedu")
+    publisher = Publisher(parts.region.amqp("epky"))
+
+    publisher.raw(compose(theirs), "offering.published.epky.sedu", application_headers={KEY_HEADER: theirs.routing_key})
+
+    lot = parts.reach.api("sedu", "catalogue", "operator")
+    found = eventually(lambda: [one for one in lot.lines("/v1/parked/entries") if one["event"] == theirs.id])
+    assert [one["reason"] for one in found] == ["forged"]
+    publisher.close()
 
 
 def test_a_link_does_not_run_where_the_hub_shows_anothers_certificate(parts: Parts) -> None:

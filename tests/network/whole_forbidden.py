@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,12 +19,12 @@ LEAST = 40
 
 @pytest.fixture(scope="module")
 def tried(whole: Parts, tally: Tally) -> Iterator[list[Outcome]]:
-    """What came of all acts; told to the tally, and shown."""
+    """What came of all acts; told to the tally."""
     found: list[Outcome] = []
     yield found
     discard_all(whole)
     tally.forbidden(sum(one.refused for one in found), len(found))
-    sys.stdout.write(f"\n{table(found)}\nforbidden acts refused {sum(o.refused for o in found)} of {len(found)}\n")
+    tally.note(table(found))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from chassis.incoming import Delivery, Replay
 from chassis.killswitch import Failing
 from chassis.logs import log
 from chassis.profile import ATTEMPTS_HEADER, KEY_HEADER, REPLAY_HEADER
-from chassis.topology import EVENTS, dead, own_exchange, queue, service_bindings, service_queues
+from chassis.topology import dead, own_exchange, queue, service_bindings, service_queues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,8 @@ class _Line:
             return
         headers = message.properties.get("application_headers") or {}
         info = message.delivery_info
-        own = info["exchange"] != EVENTS
+        # An event from the hub comes to an own part by another exchange still, and its headers are a stranger's.
+        own = info["exchange"] == own_exchange(self._home.organisation)
         key = headers.get(KEY_HEADER) if own else None
         attempts = headers.get(ATTEMPTS_HEADER) if own else 0
         body = message.body
