@@ -23,7 +23,7 @@ down: setup ## Stop it.
 	@$(BIN)/viisikko down
 
 test: setup ## All tests, on a private broker and store.
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 network: setup ## A hub, three own parts and two guests: the main job, outages, changes. ONLY="day outages" for some of it.
 	@sh deploy/setup/node.sh tests/network/partner
