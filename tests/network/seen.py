@@ -29,12 +29,12 @@ def waiting(parts: Parts) -> bytes:
     look = {"count": MOST, "ackmode": "ack_requeue_true", "encoding": "base64"}
     services = {f"{running.organisation}.{running.service}" for running in parts.region.services}
     with parts.region.broker.client() as client:
-        # A service's own queue lets nobody else look; what it holds has passed the trace.
-        names = {queue["name"] for queue in client.get("/api/queues/%2F").json()} - services
+        # A service's own queue, and one of a single connection, let nobody else look; what they hold is in the trace.
+        queues = client.get("/api/queues/%2F").raise_for_status().json()
+        names = {queue["name"] for queue in queues if not queue.get("exclusive")} - services
+        paths = [f"/api/queues/%2F/{quote(name, safe='')}/get" for name in sorted(names)]
         return b"\n".join(
-            _everything(message)
-            for name in sorted(names)
-            for message in client.post(f"/api/queues/%2F/{quote(name, safe='')}/get", json=look).json()
+            _everything(message) for path in paths for message in client.post(path, json=look).raise_for_status().json()
         )
 
 
