@@ -128,10 +128,8 @@ class Writer:
 
     def _referral(self, number: int, receiver: str) -> Envelope:
         said = {"sender": HOME, "receiver": receiver, "offering": f"{receiver}.1", "status": "requested"}
-        pseudonymous = Classification.PSEUDONYMOUS
-        return self._said(
-            number, "referral.requested", self._id(number), said, to=receiver, sequence=1, classification=pseudonymous
-        )
+        more = {"sequence": 1, "classification": Classification.PSEUDONYMOUS, "correlation": f"client-{number}"}
+        return self._said(number, "referral.requested", self._id(number), said, to=receiver, **more)
 
     def _offering(self, number: int, name: str, subject: str, **more: Any) -> Envelope:
         speaker = _turn(number)[0]
