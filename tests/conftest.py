@@ -21,6 +21,9 @@ from console.nodes.store import StoreNode
 ROOT = Path(__file__).parent.parent
 NETWORK = ROOT / "deploy" / "network.toml"
 
+# The command's tables are as wide as the terminal was when it was first imported, in whichever test that is.
+os.environ["COLUMNS"] = "240"
+
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
