@@ -78,9 +78,10 @@ class Portion:
 def ahead(transaction: Transaction, admitted: Sequence[Admitted], before: Portion | None) -> Portion:
     """Decide on what was admitted while the portion before it is being written."""
     portion = Portion(admitted)
+    ready = portion.ready
     # Without that portion's own decisions it is not known on what to decide.
-    if portion.ready and (before is None or before.decided is not None or not before.ready):
-        portion.decided = transaction.ahead(portion.ready, before.decided if before else None)
+    if ready and (before is None or before.decided is not None or not before.ready):
+        portion.decided = transaction.ahead(ready, before.decided if before else None)
     return portion
 
 

@@ -232,7 +232,9 @@ class Subscriber(Entrypoint):
                 self._step(line)
             except Exception as error:  # noqa: BLE001 - see _read
                 log.error("subscriber.batch", error=error)
-                # An acknowledgement takes all before it along, so that nothing after this batch may be acknowledged.
+                # An acknowledgement takes all before it along, so that nothing after this batch may be acknowledged:
+                # all of it comes again.
+                self._at_hand = 0
                 if line is not None:
                     line.give_up()
 
