@@ -247,6 +247,17 @@ def test_ports_that_are_taken_are_avoided_and_none_is_given_twice(monkeypatch: p
     assert given == first + 2
 
 
+def test_a_port_that_another_process_was_given_is_avoided_before_anything_listens_there() -> None:
+    asks = "from console.nodes.ports import free_port; print(free_port(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", asks], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        given = int(other.stdout.readline())
+        while_it_runs = ports._is_reserved_for_us(given)
+        other.communicate(b"\n")
+
+    assert (while_it_runs, ports._is_reserved_for_us(given)) == (False, True)
+
+
 def test_ports_lie_outside_the_range_that_the_kernel_gives_to_connections() -> None:
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
+from functools import cache
+from pathlib import Path
 
 FIRST, LAST = 28_000, 32_767
 """Where ports are looked for: below the kernel's range for outgoing connections (32768 to 60999 unless it is set
@@ -17,16 +22,17 @@ _random = random.SystemRandom()
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on and that this process has not given before.
+    """A port of 127.0.0.1 that nothing listens on, and that no process of this user has been given while it runs.
 
-    Chosen at random, so that two networks that start at once do not reach for the same one.
+    Between the choice and the moment when something listens there, which takes a broker seconds, another network that
+    starts may look for ports as well.
 
     Raises:
         OSError: None was found.
     """
     for _ in range(TRIES):
         port = _random.randint(FIRST, LAST)
-        if port not in _given and _is_free(port):
+        if port not in _given and _is_free(port) and _is_reserved_for_us(port):
             _given.add(port)
             return port
     raise OSError(f"no free port between {FIRST} and {LAST} was found in {TRIES} tries: stop some that listen there")
@@ -39,6 +45,22 @@ def listens(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def _is_reserved_for_us(port: int) -> bool:
+    # A lock on the byte at the port's number; the system frees it when the process ends, however it ends.
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+@cache
+def _reservations() -> int:
+    # Open for as long as the process runs: closing it would free all that it has locked.
+    path = Path(tempfile.gettempdir()) / f"viisikko-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _is_free(port: int) -> bool:
