@@ -24,9 +24,10 @@ from chassis import profile
 from chassis.admission import Portion, admit, settle
 from chassis.cloudevents import PREFIXES
 from chassis.decision import Classification, Invalid, Unknown
-from chassis.incoming import Delivery, Replay
+from chassis.incoming import Delivery, KeyReused, Replay
 from chassis.outbox import Outbox
-from chassis.parked import Asker, KeyReused
+from chassis.parked import Asker
+from chassis.parked_view import AuditShown, WholeShown
 from chassis.parking import Parked
 from chassis.publisher import Publisher as BrokerPublisher
 from chassis.reasons import Reason
@@ -286,6 +287,18 @@ class TestReplay:
         again = act(workshop, "replay", Asker(person="kunta-1", key="k-2"))
 
         assert len(again["ids"]) == 1
+
+
+def test_an_entry_shows_no_more_than_its_description_says(workshop: Workshop) -> None:
+    park(workshop, "a", "b")
+    gone = act(workshop, "discard", all=True, limit=1)["ids"][0]
+    act(workshop, "replay")
+
+    shown = [workshop.floor.parked.show(identifier) for identifier in (gone, lot(workshop)[0]["_id"])]
+
+    assert {name for one in shown for name in one} <= set(WholeShown().fields)
+    assert {name for one in shown for line in one["audit"] for name in line} <= set(AuditShown().fields)
+    assert [bool(one["audit"]) for one in shown] == [True, True]
 
 
 class TestDiscard:

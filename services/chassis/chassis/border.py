@@ -37,11 +37,11 @@ class Entry:
     Attributes:
         exchange: Where it goes.
         key: Routing key.
-        body: A whole event in structured mode.
+        body: A whole event in structured mode; of what is sent again, the body as it came.
         aggregate: ``<kind>/<id>``: entries of one aggregate are sent in the order of `version`.
         version: The aggregate's version that it belongs to.
         origin: Routing key in four words, for what goes through the own exchange; empty otherwise.
-        again: What a parked message takes along when it is sent again; None for everything new.
+        again: What a message takes along when it is sent again (ladder, replay); None for everything new.
     """
 
     exchange: str

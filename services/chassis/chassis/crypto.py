@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import os
 import re
 import unicodedata
@@ -274,12 +273,8 @@ class _Registry(jwe.JWERegistry):
 def _header(sealed: str) -> Mapping[str, Any]:
     if len(sealed) > MAX_SEALED:
         raise Unacceptable(Reason.TOO_LARGE, f"a JWE has {MAX_SEALED} characters at the most", field="data")
-    first = sealed.partition(".")[0]
-    try:
-        header = json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
-    except (ValueError, RecursionError):
-        header = None
-    if not isinstance(header, dict):
+    header = signing.protected_header(sealed)
+    if header is None:
         raise Unacceptable(Reason.SEALED, "must be one compact JWE", field="data")
     return header
 

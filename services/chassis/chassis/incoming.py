@@ -22,6 +22,14 @@ class Failed(Refused):
     """
 
 
+class KeyReused(Refused):
+    """An idempotency key came with another body before."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("This Idempotency-Key came with another body before: send a new key with a new request.")
+
+
 class Settled(StrEnum):
     """How a message ended (reliability.md, Settling a message)."""
 

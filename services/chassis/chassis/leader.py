@@ -49,14 +49,12 @@ class Leader:
         return time.monotonic() - self._renewed < self._lease_seconds and self._renewed > 0
 
     def tick(self) -> bool:
-        """Renew or try to take the lease, when it is time; whether this replica leads.
+        """Renew or try to take the lease; whether this replica leads.
 
         Raises:
             PyMongoError: The store cannot be reached.
         """
         now = time.monotonic()
-        if self.leads and now - self._renewed < self.renew_seconds:
-            return True
         # Counted from before the call: the store may take long to answer.
         won = self._renew() if self._beat else self._take()
         self._renewed = now if won else 0.0

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from chassis import topology
 from chassis.incoming import Settled
 from chassis.reasons import Reason
 
@@ -21,7 +22,7 @@ disable_created_metrics()
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 MESSAGES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
-STEPS = ("1", "2", "3", "4")
+STEPS = tuple(str(step) for step in range(1, topology.STEPS + 1))
 """Steps of the retry ladder."""
 
 PAUSES = ("store", "failing", "outbox")

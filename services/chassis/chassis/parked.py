@@ -19,8 +19,8 @@ from pymongo import DeleteOne, UpdateOne
 from chassis import crypto, parked_view, profile
 from chassis.batch import EFFECTS, Conflict
 from chassis.border import Entry
-from chassis.decision import Invalid, Refused, Unknown
-from chassis.incoming import Again, Replay
+from chassis.decision import Invalid, Unknown
+from chassis.incoming import Again, KeyReused, Replay
 from chassis.outbox import PAGE_BYTES, Outbox
 from chassis.parking import AUDIT, EFFECTS_QUEUE, OUTBOX_QUEUE, PARKED, ParkingLot, Status
 from chassis.selection import ID, Action, Filters, Listing, at_rest, beginning_with
@@ -55,10 +55,6 @@ class Asker:
     person: str
     key: str
     body: bytes = b""
-
-
-class KeyReused(Refused):
-    """An Idempotency-Key that came with another body before."""
 
 
 class ParkedEvents:
@@ -169,7 +165,7 @@ class ParkedEvents:
     ) -> tuple[list[str], float]:
         lines = list(self._audit.find({"request": self._request(what, asker)}, session=session))
         if any(line["body"] != self._body(asker) for line in lines):
-            raise KeyReused("This Idempotency-Key came with another body before: send a new key with a new request.")
+            raise KeyReused
         return ([line["id"] for line in lines], 0) if lines else do()
 
     def _send(

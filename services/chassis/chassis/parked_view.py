@@ -53,6 +53,13 @@ class AuditShown(Schema):
 
     at = fields.AwareDateTime(required=True)
     person = fields.String()
+    what = fields.String(required=True)
+    how = fields.String()
+    reason = fields.String()
+    rule = fields.String()
+    type = fields.String()
+    publisher = fields.String()
+    event = fields.String()
 
 
 class WholeShown(Schema):
@@ -60,6 +67,19 @@ class WholeShown(Schema):
 
     id = fields.String(required=True)
     status = fields.String(required=True)
+    reason = fields.String()
+    rule = fields.String()
+    error = fields.String()
+    event = fields.String()
+    type = fields.String()
+    publisher = fields.String()
+    queue = fields.String()
+    key = fields.String()
+    bytes = fields.Integer()
+    attempts = fields.Integer()
+    replayable = fields.Boolean()
+    first = fields.AwareDateTime()
+    last = fields.AwareDateTime()
     attributes = fields.Dict()
     data = fields.Raw()
     hidden = fields.String()
@@ -101,7 +121,7 @@ def listed(entry: dict[str, Any]) -> dict[str, Any]:
 def content(entry: dict[str, Any]) -> dict[str, Any]:
     """What may be seen of an event: nothing personal is ever opened, and what is no event may hold anything."""
     if entry["body"] is None:
-        return _hidden("was not kept: a personal identity code stood in it, or it was too large")
+        return _hidden("was not kept: an identity code or personal data in clear stood in it, or it was too large")
     if entry["queue"] == EFFECTS_QUEUE:
         shown = {"effect": bytes(entry["body"]).decode()}
         return {**_hidden("may be personal, and is not opened here"), "attributes": shown}

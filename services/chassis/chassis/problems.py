@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from chassis import strictjson
 from chassis.decision import Invalid, NotYours, Refused, Unknown
-from chassis.incoming import Failed, Outcome, Settled
+from chassis.incoming import Failed, KeyReused, Outcome, Settled
 from chassis.messages import first_error
 
 PROBLEM = "application/problem+json"
@@ -80,8 +80,7 @@ def of_refusal(refusal: Refused) -> Problem:
 def of_outcome(outcome: Outcome) -> Problem | None:
     """The problem that an outcome is, or None where it is none."""
     if outcome.settled is Settled.CONFLICT:
-        detail = "This Idempotency-Key came with another body before: send a new key with a new request."
-        return Problem(HTTPStatus.CONFLICT, "key-reused", detail)
+        return of_refusal(KeyReused())
     if outcome.errors is not None:
         return of_fields(outcome.errors)
     return of_refusal(outcome.refusal) if outcome.refusal is not None else None

@@ -23,7 +23,8 @@ SIGNATURE_HEADER = "x-viisikko-signature"
 
 HEADERS = frozenset({ATTEMPTS_HEADER, KEY_HEADER, "x-death", "x-first-death-reason"})
 """Headers besides binary mode's that may be read. ``nameko.*`` and ``call_id_stack`` never are: from outside they end
-nameko's container (reliability.md, 3)."""
+nameko's container (reliability.md, 3). They are this service's own and do not go along when a message is sent again;
+its signature does."""
 
 _KEY = re.compile(r"([a-z]+(?:-[a-z]+)*)\.([a-z]+(?:-[a-z]+)*)\.([a-z]+)\.([a-z]+)\Z")
 _TYPE = re.compile(r"fi\.viisikko\.([a-z]+(?:-[a-z]+)*)\.([a-z]+(?:-[a-z]+)*)\.v([1-9]\d{0,3})\Z", re.ASCII)

@@ -25,7 +25,7 @@ class Reason(StrEnum):
     IDENTITY_CODE = "identity-code"
     """A personal identity code stands in it; kept without the body."""
     SEALED = "sealed"
-    """The JWE is for another, for another event, or was changed."""
+    """Personal data that came unsealed, or a JWE that is for another, for another event, or was changed."""
     TOO_OLD = "too-old"
     """Older than the replay window, without a sequence."""
     RULE = "rule"

@@ -155,7 +155,9 @@ class Relay:
             metrics.NOT_TAKEN.inc(answers.not_taken)
             log.warning("relay.not-taken", messages=answers.not_taken)
         self._held.hold(left)
-        if not (left or parked or published):
+        # A page of which nothing has ended stands in the store as it is.
+        shrunk = {p.id: left[p.id] for p in pages if p.id in left and len(left[p.id]) < len(p.entries)}
+        if not (shrunk or parked or published):
             self._outbox.remove(done)
             return
         now = self._home.clock.now()
@@ -164,7 +166,7 @@ class Relay:
             self._lot.settle(published, now, session)
             self._outbox.add(words, now, session)
             self._outbox.remove(done, session)
-            self._outbox.keep(left, session)
+            self._outbox.keep(shrunk, session)
         for one in parked:
             tell_parked(one)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from chassis.border import schema_of
 from chassis.parking import EFFECTS_QUEUE, Status
 from chassis.reasons import Reason
 
@@ -156,7 +157,7 @@ class ActionSchema(FiltersSchema):
     @validates_schema
     def check_something_is_meant(self, data: Mapping[str, Any], **_options: Any) -> None:
         """An empty body must not mean everything."""
-        if data["everything"] == any(name in data for name in FiltersSchema().fields):
+        if data["everything"] == any(name in data for name in schema_of(FiltersSchema).fields):
             raise ValidationError("must be true where no filter is given, and only there", "all")
 
     @post_load

@@ -54,7 +54,7 @@ class _Line:
         self.channel.basic_qos(0, home.settings.prefetch, a_global=False)
         self.consuming = False
         self.broken = False
-        self._taken = 0
+        self._taken = self._acknowledged = 0
         self._names = frozenset(home.handlers.event_names())
 
     def consume(self) -> None:
@@ -65,6 +65,12 @@ class _Line:
 
     def ack(self, tag: int) -> None:
         self.channel.basic_ack(tag, multiple=True)
+        self._acknowledged = tag
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many messages it has delivered that are not acknowledged; a channel counts its deliveries from 1 on."""
+        return self._taken - self._acknowledged
 
     def give_up(self) -> None:
         """Take nothing more, so that all that is not acknowledged comes again on the next connection."""
@@ -155,7 +161,6 @@ class Subscriber(Entrypoint):
         self._is_full: Callable[[], bool] = floor.is_full
         self.failing = Weather("decisions")
         self._line: _Line | None = None
-        self._at_hand = 0
         self._under_way: _UnderWay | None = None
         self._running = False
         self._weather = Weather("broker")
@@ -180,7 +185,7 @@ class Subscriber(Entrypoint):
 
     def left(self) -> int:
         """How many messages it has taken and not acknowledged; the broker gives them to the next."""
-        return self._at_hand + (len(self._line.pending) if self._line is not None else 0)
+        return self._line.unacknowledged if self._line is not None else 0
 
     def connected(self) -> bool:
         """Whether messages can come."""
@@ -232,9 +237,7 @@ class Subscriber(Entrypoint):
                 self._step(line)
             except Exception as error:  # noqa: BLE001 - see _read
                 log.error("subscriber.batch", error=error)
-                # An acknowledgement takes all before it along, so that nothing after this batch may be acknowledged:
-                # all of it comes again.
-                self._at_hand = 0
+                # An acknowledgement takes all before it along, so that nothing after this batch may be acknowledged.
                 if line is not None:
                     line.give_up()
 
@@ -258,16 +261,13 @@ class Subscriber(Entrypoint):
         if not admitted:
             return
         metrics.BATCH_MESSAGES.observe(len(admitted))
-        self._at_hand += len(admitted)
         portion = ahead(self._transaction, admitted, self._under_way.portion if self._under_way else None)
         self._finish()
+        # Where it is, the broker gives them again on the next connection.
         if not line.broken:
             thread = eventlet.spawn(self._settled, portion)
             thread.link(lambda _thread: line.wake.up())
             self._under_way = _UnderWay(line, tag, portion, thread)
-        elif self._running:
-            # The broker gives them again on the next connection.
-            self._at_hand -= len(admitted)
 
     def _gather(self, line: _Line) -> None:
         """Wait for half a batch while another is being written, or a moment where none is.
@@ -294,9 +294,7 @@ class Subscriber(Entrypoint):
         done, self._under_way = self._under_way, None
         if done is None:
             return
-        self._at_hand -= len(done.portion.admitted)
         if not done.thread.wait():
-            self._at_hand += len(done.portion.admitted) + len(done.line.pending)
             done.line.give_up()
         # After a reconnection the broker sends the batch again, and its marks tell that it is known.
         elif done.line is self._line:

@@ -190,7 +190,10 @@ def outbound_bindings(network: Network, organisation: str) -> Sequence[Binding]:
 
 
 def policies(services: Iterable[tuple[str, str]]) -> Sequence[Policy]:
-    """Dead-lettering by policy, never by queue arguments, so that it can be changed on a running network.
+    """Policies of a broker.
+
+    Dead-lettering is set here, so that it can be changed on a running network; only the queues in which messages wait
+    for their next try have it as arguments (see `service_queues`).
 
     Args:
         services: ``(organisation, service)`` of every service on the broker.

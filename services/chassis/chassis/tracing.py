@@ -35,7 +35,9 @@ _MAX_MEMBERS = 32
 
 
 def read(traceparent: str | None, tracestate: str | None = None) -> Trace | None:
-    """A trace context as it was sent, or None where it is absent or broken; it is never a reason to refuse anything.
+    """A trace context as it was sent, or None where it is absent or broken.
+
+    No command and no effect is refused for it; of an event, `chassis.profile` has the rule.
 
     A broken or overlong tracestate is dropped alone (Trace Context, 3.3 and 4.2).
     """

@@ -118,7 +118,7 @@ class Transaction:
             Failing: This service fails at too much of what comes from the broker; nothing was settled.
         """
         try:
-            return self._patiently(lambda: self._together(incoming))
+            return self._patiently(lambda: self._write_batch(self._decide_batch(incoming)))
         except (StoreAway, Failing):
             raise
         except AutoReconnect as error:
@@ -218,9 +218,6 @@ class Transaction:
                     self._writer.sessions.end_others()
                 time.sleep(CONFLICT_WAIT_SECONDS * count)
         raise StoreAway(f"{CONFLICT_TRIES} writers in a row were first")
-
-    def _together(self, ready: Sequence[Incoming | Taken]) -> list[Outcome]:
-        return self._write_batch(self._decide_batch(ready))
 
     def _decide_batch(self, ready: Sequence[Incoming | Taken], after: Decided | None = None) -> Decided:
         incoming = [_origin(one) for one in ready]
