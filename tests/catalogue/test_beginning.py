@@ -249,6 +249,9 @@ def test_the_token_and_the_place_to_go_on_from_are_sent(serve: Callable[[Answeri
         {"data": {"provider": "sedu", "names": 5}},
         {"data": {}},
         {"data": {"provider": ["sedu"]}},
+        {"source": "urn:viisikko:sedu"},
+        {"sequence": -1},
+        {"data": wire(offering()) | {"names": {"fi": "<b>x</b>"}}},
     ],
 )
 def test_a_line_that_its_event_could_not_have_said_is_not_good(
@@ -257,6 +260,14 @@ def test_a_line_that_its_event_could_not_have_said_is_not_good(
     (one,) = Copy(serve(chunks(written(**fields))), token).lines(None)
 
     assert not one.good
+
+
+def test_the_longest_id_of_an_offering_is_good(serve: Callable[[Answering], str], token: Path) -> None:
+    longest = "sedu." + "x" * 195
+
+    (one,) = Copy(serve(chunks(written(subject=longest))), token).lines(None)
+
+    assert one.good
 
 
 def test_a_withdrawn_offering_is_good_without_its_names(serve: Callable[[Answering], str], token: Path) -> None:

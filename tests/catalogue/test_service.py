@@ -13,6 +13,8 @@ import kombu
 import pytest
 from catalogue_examples import WELDING, offering, wire
 
+from catalogue import adapters
+from catalogue.schemas import ImportQuery
 from catalogue.service import Catalogue
 from chassis import profile
 from chassis.decision import Classification
@@ -166,6 +168,9 @@ def test_an_import_says_what_changed_and_nothing_twice(catalogue: Running) -> No
     client = Client(catalogue)
 
     first = client.post("/v1/imports", (SHEET + ROWS + "3;;;;\r\n").encode(), form="csv").json()
+    # What it says to all comes back to it as well, which moves an offering's version on.
+    heard = 'viisikko_settled_total{how="ignored"} 2.0'
+    eventually(lambda: heard in client.http.get("/metrics").text, what="its own words")
     again = client.post("/v1/imports", (SHEET + ROWS).encode(), form="csv").json()
     less = client.post("/v1/imports", (SHEET + ROWS.splitlines()[0]).encode(), form="csv").json()
     empty = client.post("/v1/imports", SHEET.encode(), form="csv")
@@ -179,7 +184,13 @@ def test_an_import_says_what_changed_and_nothing_twice(catalogue: Running) -> No
         "body: holds no offering at all; nothing was imported",
     )
     assert [line["subject"] for line in client.lines()] == ["kunta.1"]
-    assert [line["sequence"] for line in client.lines(withdrawn="true")] == [1, 2]
+    assert [line["sequence"] for line in client.lines(withdrawn="true")] == [1, 3]
+
+
+def test_every_form_that_is_read_can_be_asked_for_and_no_other() -> None:
+    (offered,) = ImportQuery().fields["form"].validators
+
+    assert set(offered.choices) == set(adapters.FORMS)
 
 
 def test_offerings_of_guests_are_listed_and_matched_again(catalogue: Running) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.formula import ArrayFormula
@@ -498,14 +498,18 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 )
 
 
+def test_commas_in_quoted_cells_do_not_separate_them() -> None:
+    body = '"kunta, tai paikka, tai kylä";"etunimi"\r\n"Seinäjoki";"Aino"\r\n'.encode()
+
+    assert list(read_rows(body)) == [["kunta, tai paikka, tai kylä", "etunimi"], ["Seinäjoki", "Aino"]]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.lists(TEXTS, min_size=1, max_size=3), min_size=1, max_size=6), st.sampled_from([write_csv, write_xlsx])
 )
 def test_texts_survive_the_way_out_and_in(lines: list[list[str]], write: Any) -> None:
     lines = [[text.strip() for text in line] for line in lines]
-    # A file of nothing but separators could have been written with any of them.
-    assume(any(character not in ",;\t|" for line in lines for text in line for character in text))
 
     assert list(read_rows(write(lines))) == lines
 

@@ -12,7 +12,7 @@ from typing import Any
 import eventlet
 
 from catalogue import adapters, handlers, store
-from catalogue.adapters.copy import Copy, CopyAway, CopyWrong
+from catalogue.adapters.copy import Copy, CopyAway, CopyWrong, arrived
 from catalogue.beginning import Beginning, Known, Line
 from catalogue.domain import OfferingUnknown, Reads
 from catalogue.events import OfferingPublished, OfferingShown
@@ -26,7 +26,6 @@ from chassis.amqp import Weather
 from chassis.incoming import Order, Outcome, Settled
 from chassis.logs import log
 from chassis.projection import projection
-from chassis.remembered import Remembered, arrival
 from chassis.service import PAGE, Service
 from chassis.settings import Wrong, optional_path, optional_uri, positive, setting
 from chassis.web import NDJSON, Answer, Request, Stream, command, get, post
@@ -177,21 +176,7 @@ class Catalogue(Service):
         return {d["_id"]: (d["state"]["source"], *store.heard(d, own)) for d in self.store.some(ids)}
 
     def _take(self, lines: Sequence[Line]) -> None:
-        self.apply(
-            [
-                arrival(
-                    Remembered(
-                        name=line.name,
-                        source=line.source,
-                        subject=line.subject,
-                        data=line.data,
-                        time=line.time,
-                        sequence=line.sequence,
-                    )
-                )
-                for line in lines
-            ]
-        )
+        self.apply([arrived(line) for line in lines])
 
     def _order(self, change: Change, request: Request) -> Order:
         if change.offering is None:

@@ -6,6 +6,7 @@ the same events settles as superseded.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,10 @@ def arrival(remembered: Remembered) -> Arrival:
         NotACloudEvent: It breaks a rule of CloudEvents.
     """
     place = remembered.sequence if remembered.sequence is not None else remembered.time.isoformat()
+    # A hash, since a subject may be as long as an id may.
+    said = hashlib.sha256(f"{remembered.subject}\0{place}".encode()).hexdigest()
     envelope = Envelope(
-        id=f"copy:{remembered.subject}:{place}",
+        id=f"copy:{said}",
         source=remembered.source,
         organisation=(remembered.source.split(":") + [""] * 3)[2],
         name=remembered.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from werkzeug.wrappers import Response
@@ -80,10 +80,11 @@ class Intake(Service):
     )
     def list_clients(self, request: Request) -> Stream:
         """Clients without the persons, one a line: all, a coach's (``?coach=``), or the one with ``?reference=``."""
-        typed = request.query.get("reference")
-        wanted = self.floor.read_reference(typed) if typed else None
-        clients = self.store.ids(request.query.get("coach"))
-        return Stream(self._summary(client) for client in clients if wanted in {None, self._short(client)})
+        clients: Iterable[str] = self.store.ids(request.query.get("coach"))
+        if typed := request.query.get("reference"):
+            wanted = self.floor.read_reference(typed)
+            clients = (client for client in clients if self._short(client) == wanted)
+        return Stream(map(self._summary, clients))
 
     @get("/v1/clients/{id}", roles={"coach"}, personal=True, answers=[Answer(schema=ClientShown)])
     def show(self, request: Request) -> Mapping[str, Any]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from marshmallow import ValidationError
@@ -19,11 +18,15 @@ from marshmallow import ValidationError
 from catalogue.beginning import Line
 from catalogue.schemas import OfferingLine, OfferingRead, OfferingWithdrawn
 from chassis import strictjson
+from chassis.cloudevents import NotACloudEvent
+from chassis.incoming import Arrival
+from chassis.reasons import Unacceptable
+from chassis.remembered import Remembered, arrival
 
 WAIT_SECONDS = 30
 CHUNK_BYTES = 64 * 1024
 MAX_LINE_BYTES = 128 * 1024
-"""An event has 64 KiB at the most; a line repeats its data under four names."""
+"""An event has 64 KiB at the most; a line is its data beside four attributes, with every default written out."""
 
 MAX_LINES = 1_000_000
 _REFUSALS = frozenset({401, 403})
@@ -113,7 +116,27 @@ class Copy:
             raise CopyWrong(
                 f"{self.url} sends a line that is no offering: it must be the address of a catalogue"
             ) from None
-        return Line(**read, good=_is_good(read))
+        made = Line(**read)
+        return replace(made, good=_is_good(made))
+
+
+def arrived(line: Line) -> Arrival:
+    """The event that says what a line says, as it would have arrived.
+
+    Raises:
+        Unacceptable: It breaks a rule of the network's envelope.
+        NotACloudEvent: It breaks a rule of CloudEvents.
+    """
+    return arrival(
+        Remembered(
+            name=line.name,
+            source=line.source,
+            subject=line.subject,
+            data=line.data,
+            time=line.time,
+            sequence=line.sequence,
+        )
+    )
 
 
 def _split(answer: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -128,14 +151,15 @@ def _split(answer: http.client.HTTPResponse) -> Iterator[bytes]:
         raise http.client.IncompleteRead(rest)
 
 
-def _is_good(line: Mapping[str, Any]) -> bool:
+def _is_good(line: Line) -> bool:
     """Whether it keeps the rules of its event; what does not would be parked, and its provider be told."""
-    data = line["data"]
-    provider = data.get("provider")
-    words = line["source"].split(":")
-    return (
-        words[:2] == ["urn", "viisikko"]
-        and words[2:3] == [provider]
-        and line["subject"].startswith(f"{provider}.")
-        and not (_WITHDRAWN if data.get("withdrawn") else _OFFERED).validate(data)
-    )
+    provider = line.data.get("provider")
+    if line.source.split(":")[2:3] != [provider] or not line.subject.startswith(f"{provider}."):
+        return False
+    try:
+        # Validating alone would leave out the rules between fields, which come with the loading.
+        (_WITHDRAWN if line.data.get("withdrawn") else _OFFERED).load(line.data)
+        arrived(line)
+    except (ValidationError, Unacceptable, NotACloudEvent):
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ MAX_COLUMNS = 200
 MAX_CELL = 10_000
 
 DELIMITERS = ";,\t|"
+_QUOTED = re.compile(r'"[^"]*("|\Z)')
 
 EXPECTED = "body: expected a table as CSV (UTF-8 or Windows-1252) or XLSX"
 
@@ -71,7 +73,9 @@ def _csv(body: bytes) -> Iterator[Sequence[object]]:
         # Excel's own hint, a line that a spreadsheet does not show; one that names nothing usable is left aside.
         text, named = rest, head[4:5]
         head = rest.partition("\n")[0]
-    delimiter = named if named and named in DELIMITERS else max(DELIMITERS, key=head.count)
+    # What stands in quotation marks, which may be left open until a later line, separates nothing.
+    unquoted = _QUOTED.sub("", head)
+    delimiter = named if named and named in DELIMITERS else max(DELIMITERS, key=unquoted.count)
     try:
         yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     except csv.Error:

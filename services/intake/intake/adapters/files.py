@@ -37,6 +37,7 @@ _FORMULA = ("=", "@", "+", "-", "\t", "\r")
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"})
 # What XML forbids and no text needs; XLSX cannot even hold it.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_QUOTED = re.compile(r'"[^"]*("|\Z)')
 _PHONE = re.compile(r"[+-][\d\s()./-]*\d[\d\s()./-]*")
 _UNREADABLE = "The file is no spreadsheet that can be read: save it anew as XLSX or CSV."
 
@@ -87,7 +88,9 @@ def write_xlsx(rows: Iterable[Sequence[str]]) -> bytes:
 def write_csv(rows: Iterable[Sequence[str]]) -> bytes:
     """A CSV file that Excel opens as it is; an apostrophe keeps it from taking a text for a formula."""
     target = io.StringIO()
-    csv.writer(target, delimiter=";", lineterminator="\r\n").writerows([_guarded(text) for text in row] for row in rows)
+    # All is quoted, so that no comma within a cell can be taken for what separates the cells.
+    writer = csv.writer(target, delimiter=";", lineterminator="\r\n", quoting=csv.QUOTE_ALL)
+    writer.writerows([_guarded(text) for text in row] for row in rows)
     return target.getvalue().encode("utf-8-sig")
 
 
@@ -126,7 +129,8 @@ def _clean(text: str, row: int) -> str:
 
 def _csv(body: bytes) -> Iterator[list[str]]:
     text = _decoded(body)
-    first = text.partition("\n")[0]
+    # What stands in quotation marks, which may be left open until a later line, separates nothing.
+    first = _QUOTED.sub("", text.partition("\n")[0])
     delimiter = max(";,\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
