@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 from random import Random
@@ -87,7 +87,7 @@ OFTEN = {
 """How often each comes in one round of faults."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
     """One fault of a process.
 
@@ -98,8 +98,8 @@ class Fault:
     """
 
     position: int
-    blow: Blow = field(compare=False)
-    choice: float = field(compare=False)
+    blow: Blow
+    choice: float
 
 
 @dataclass(frozen=True, slots=True)

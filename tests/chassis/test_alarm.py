@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from listener import Listener
-from process import SERVICE, client, keyed, said
+from process import SERVICE, client, keyed, metrics, said
 
 from chassis.testing_live import Place, Running, eventually, running
 from console.nodes.broker import RabbitNode
@@ -46,7 +46,7 @@ def allow_memory(node: RabbitNode, share: str) -> None:
 
 
 def is_blocked(process: Running) -> bool:
-    return "viisikko_broker_blocked 1.0" in httpx.get(f"{process.url}/metrics").text
+    return "viisikko_broker_blocked 1.0" in metrics(process)
 
 
 class Clerk:

@@ -83,13 +83,6 @@ class Watch:
 
 
 @pytest.fixture
-def publisher(thing_place: Place) -> Iterator[Publisher]:
-    made = Publisher(thing_place.amqp)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def leases(thing_place: Place) -> Iterator[Any]:
     with pymongo.MongoClient[dict[str, Any]](thing_place.mongo) as connected:
         yield connected["kunta_test"]["leases"]

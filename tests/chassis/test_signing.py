@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import kombu
-import pymongo
 import pytest
 from joserfc import jws
 from joserfc.jwk import OKPKey
@@ -218,19 +217,6 @@ def test_a_service_says_at_its_start_which_key_it_lacks(
 
 
 # Over a real broker
-
-
-@pytest.fixture
-def database(thing_place: Place) -> Iterator[Any]:
-    with pymongo.MongoClient[dict[str, Any]](thing_place.mongo) as store:
-        yield store["kunta_test"]
-
-
-@pytest.fixture
-def publisher(thing_place: Place) -> Iterator[Publisher]:
-    made = Publisher(thing_place.amqp)
-    yield made
-    made.close()
 
 
 def test_all_that_a_signing_organisation_sends_carries_its_signature(

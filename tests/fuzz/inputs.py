@@ -76,12 +76,6 @@ def workbook(data: bytes) -> bytes:
     return target.getvalue()
 
 
-def sheet_of(book: bytes) -> bytes:
-    """The first sheet of an XLSX file, as `workbook` takes it; its strings must stand in it."""
-    with zipfile.ZipFile(io.BytesIO(book)) as archive:
-        return archive.read(SHEET)
-
-
 def sealed(data: bytes) -> str:
     """A compact JWE: the input itself, or a header in clear and the four other parts, a line each, after ``H``."""
     if not data.startswith(b"H\n"):

@@ -80,6 +80,7 @@ class Box:
         """Ids of all that has come, each where it came first."""
         while (message := self._channel.basic_get(self._name, no_ack=True)) is not None:
             identifier = kombu.utils.json.loads(bytes(message.body))["id"]
+            # A link sends again what a cut has left unconfirmed.
             if identifier not in self.ids:
                 self.ids.append(identifier)
         return self.ids
@@ -95,3 +96,10 @@ def send(parts: Parts, sender: str, to: str, count: int = 1) -> list[str]:
     publisher.send(*events)
     publisher.close()
     return [one.id for one in events]
+
+
+def refer(parts: Parts, client: str, receiver: str, offering: str) -> str:
+    """A coach of kunta refers a client; the referral's id."""
+    body = {"client": client, "offering": offering, "receiver": receiver}
+    made = parts.reach.api("kunta", "referral", "coach").post("/v1/referrals", body)
+    return str(made["id"]).rpartition("/")[2]

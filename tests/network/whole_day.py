@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from memory import pss_mebibytes
-from parts import Parts
+from parts import Parts, refer
 from personal import in_clear, of_clients
 from seen import longest_common, on_disk, opaque, waiting
 from tally import Tally
@@ -91,7 +91,7 @@ def test_the_main_job_runs_across_four_brokers_to_acceptances_at_all(
 def test_what_waits_at_the_hub_and_all_that_passed_it_shows_nothing_personal(
     whole: Parts, tape: Tape, clients: list[str], tally: Tally
 ) -> None:
-    referral = refer(whole, clients[1], "seamk")
+    referral = refer(whole, clients[1], "seamk", "seamk.any")
     wait_for(whole, "seamk", referral)
     # The acceptance waits at the hub until the school's link is cut; so the sealed name then waits there too.
     whole.cables[HOME].cut()
@@ -125,7 +125,7 @@ def test_what_waits_at_the_hub_and_all_that_passed_it_shows_nothing_personal(
 def test_two_schools_references_to_one_client_have_nothing_in_common(
     whole: Parts, tape: Tape, clients: list[str]
 ) -> None:
-    referrals = {code: refer(whole, clients[2], code) for code in ("seamk", "sedu")}
+    referrals = {code: refer(whole, clients[2], code, f"{code}.any") for code in ("seamk", "sedu")}
     for code, referral in referrals.items():
         wait_for(whole, code, referral)
         accept(whole, code, referral)
@@ -145,13 +145,6 @@ def test_two_schools_references_to_one_client_have_nothing_in_common(
     known = {code: {text for event in said[code] for text in opaque(event)} for code in referrals}
     assert all(referral in known[code] for code, referral in referrals.items())
     assert known["seamk"] & known["sedu"] == set()
-
-
-def refer(whole: Parts, client: str, receiver: str) -> str:
-    """The coach refers a client; the referral's id."""
-    body = {"client": client, "offering": f"{receiver}.any", "receiver": receiver}
-    made = whole.reach.api(HOME, "referral", "coach").post("/v1/referrals", body)
-    return str(made["id"]).rpartition("/")[2]
 
 
 def school(whole: Parts, code: str) -> Api:

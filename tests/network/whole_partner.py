@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from event_acts import EXAMPLES, PERSON, encoded
-from parts import Parts
+from parts import Parts, refer
 from tally import Tally
 
 from chassis import strictjson
@@ -86,7 +86,7 @@ def test_its_offerings_stand_in_every_copy(whole: Parts, partner: Partner) -> No
 def test_it_takes_on_whom_a_coach_refers_and_opens_name_and_contact(
     whole: Parts, partner: Partner, clients: list[str], tally: Tally
 ) -> None:
-    referral = refer(whole, clients[0])
+    referral = refer(whole, clients[0], SCHOOL, min(OFFERINGS))
 
     eventually(lambda: stands(whole, referral) == "in-progress", seconds=SECONDS, what="the start at home")
 
@@ -101,7 +101,7 @@ def test_what_was_said_while_it_was_away_is_answered_when_it_is_back(
     whole: Parts, partner: Partner, clients: list[str]
 ) -> None:
     partner.process.kill()
-    referral = refer(whole, clients[1])
+    referral = refer(whole, clients[1], SCHOOL, min(OFFERINGS))
     eventually(lambda: whole.waiting("verkko", f"{SCHOOL}.mailbox") > 0, seconds=SECONDS, what="the mailbox")
 
     partner.process.start()
@@ -126,13 +126,6 @@ def test_it_puts_aside_what_is_forged_or_sealed_for_another(whole: Parts, partne
         "data: is sealed for another, or for another event",
     }
     assert copied["subject"] not in partner.kept()["referrals"]
-
-
-def refer(whole: Parts, client: str) -> str:
-    """The coach refers a client; the referral's id."""
-    body = {"client": client, "offering": min(OFFERINGS), "receiver": SCHOOL}
-    made = whole.reach.api(HOME, "referral", "coach").post("/v1/referrals", body)
-    return str(made["id"]).rpartition("/")[2]
 
 
 def stands(whole: Parts, referral: str) -> str:
