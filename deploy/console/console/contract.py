@@ -22,9 +22,9 @@ from console.jsonschemas import json_schema
 VERSION = "1.0.0"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "https://viisikko.fi/contract/schemas"
-_SIGNATURE = "Of an organisation that signs: a detached JWS over the raw body (RFC 7515, appendix F)."
 """Base of the schemas' identifiers; a name, not a place to fetch them from."""
 
+_SIGNATURE = "Of an organisation that signs: a detached JWS over the raw body (RFC 7515, appendix F)."
 
 ANSWERS = frozenset(
     {
