@@ -31,7 +31,7 @@ x-service: &service
   cap_drop: [ALL]
   stop_grace_period: 60s
   networks: [broker, store]
-  volumes: &volumes
+  volumes:
     - secrets:/secrets:ro
     - $${VIISIKKO_PACKAGE:?say where the package of viisikko join is}:/package:ro
   depends_on:

@@ -281,7 +281,6 @@ class Region:
     def _write_state(self) -> None:
         state: dict[str, Any] = {
             "supervisor": os.getpid(),
-            "management": self.broker.management,
             "processes": self.processes(),
             "services": {f"{r.organisation}.{r.service}": r.url for r in self.services},
             "brokers": {site.code: _operator(site.broker) for site in self.sites.all()},

@@ -6,7 +6,6 @@ SIGHUP makes it what network.toml says now; `viisikko apply` sends it, and reads
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import sys
@@ -62,7 +61,7 @@ def _serve(signals: socket.socket, region: Region, file: Path, folder: Folder) -
 
 
 def _apply(region: Region, file: Path, folder: Folder) -> None:
-    answer: dict[str, object] = {"supervisor": os.getpid()}
+    answer: dict[str, object] = {}
     try:
         answer["done"] = region.change(network.read(file).network)
     except (NotChanged, NotReady, NotTaken, WrongNetwork, httpx.HTTPError, OSError) as error:
