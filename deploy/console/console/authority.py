@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -66,7 +67,9 @@ class Authority:
         self._issuer = x509.load_pem_x509_certificate(self.certificate.read_bytes())
 
     def server(self, name: str, hosts: Sequence[str]) -> Certificate:
-        """The certificate of a server; made anew where it is missing, soon ends, or is for other hosts.
+        """The certificate of a server; made anew where it is missing or no longer good.
+
+        It is good while it lasts, is for these hosts and this key, and was signed by this authority.
 
         Args:
             name: Name of its files.
@@ -114,7 +117,16 @@ class Authority:
         found = x509.load_pem_x509_certificate(files.certificate.read_bytes())
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         lasts = found.not_valid_after_utc - datetime.now(UTC) > timedelta(days=RENEW_DAYS)
-        return lasts and list(names) == [_host(host) for host in hosts] and found.issuer == self._issuer.subject
+        named = list(names) == [_host(host) for host in hosts]
+        return lasts and named and self._has_signed(found) and found.public_key() == _read_key(files.key).public_key()
+
+    def _has_signed(self, found: x509.Certificate) -> bool:
+        try:
+            # An authority that was made anew has the same name and another key.
+            found.verify_directly_issued_by(self._issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
 
 def _certificate(
