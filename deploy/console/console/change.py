@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from typing import Any
 
 import amqp
@@ -11,6 +11,7 @@ import kombu
 
 from chassis.decision import ALL, Network, Organisation
 from chassis.topology import EVENTS
+from console.links import runs
 from console.nodes.processes import wait_until
 from console.reconcile import Definitions, reconcile, widen
 from console.sites import Site, Sites
@@ -64,7 +65,7 @@ def brokers(sites: Sites, running: Container[str], start: Callable[[Site], None]
                 late += [] if drained(sites.hub, site) else [code]
             else:
                 start(site)
-                fetches = _soon(site, "/api/federation-links", lambda links: any(map(_runs, links)))
+                fetches = _soon(site, "/api/federation-links", lambda links: any(map(runs, links)))
                 done.append(f"{code}: its own part runs{'' if fetches else ', and does not fetch from the hub yet'}")
         if late:
             kept = (
@@ -107,10 +108,6 @@ def _soon(site: Site, path: str, look: Callable[[Any], bool]) -> bool:
             return answer.is_success and look(answer.json())
 
         return wait_until(seen, seconds=WAIT_SECONDS)
-
-
-def _runs(link: Mapping[str, Any]) -> bool:
-    return bool(link["status"] == "running")
 
 
 def _moves(before: Organisation, after: Organisation) -> bool:

@@ -14,7 +14,7 @@ from chassis import topology
 from chassis.decision import Network, Organisation
 from chassis.topology import Binding
 from console.links import HUB, Links
-from console.nodes.broker import password_hash
+from console.nodes.broker import user
 
 
 def build(
@@ -122,22 +122,13 @@ def _users(network: Network, vhost: str, passwords: Mapping[str, str], *, linked
     users, permissions, topics = [], [], []
     for code, password in passwords.items():
         for rights in topology.rights(network, code, links=code in linked):
-            users.append(_user(rights.user, password))
+            users.append(user(rights.user, password))
             whose = {"user": rights.user, "vhost": vhost}
             use = {"configure": rights.configure, "write": rights.write, "read": rights.read}
             permissions.append({**whose, **use})
             keys = {"write": rights.topic_write, "read": rights.topic_read}
             topics.append({**whose, "exchange": topology.EVENTS, **keys})
     return {"users": users, "permissions": permissions, "topic_permissions": topics}
-
-
-def _user(name: str, password: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "password_hash": password_hash(password),
-        "hashing_algorithm": "rabbit_password_hashing_sha256",
-        "tags": [],
-    }
 
 
 def _named(thing: Mapping[str, Any], vhost: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from chassis.private import write_private
 from chassis.tokens import Bearer
 
 TOKEN_DAYS = 365
+SECRET_BYTES = 24
 CATALOGUE = "catalogue"
 ROLES: Mapping[str, tuple[str, ...]] = {
     "coach": ("coach",),
@@ -25,6 +26,13 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "operator": ("operator", "system"),
 }
 """The tokens that every organisation with services gets, each with its roles."""
+
+
+def secret_in(file: Path) -> str:
+    """A random secret that a file keeps, readable by its owner only; made where missing."""
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(SECRET_BYTES))
+    return file.read_text("utf-8").strip()
 
 
 def copying(network: Network) -> list[str]:
@@ -123,10 +131,7 @@ class Folder:
 
     def local_password(self, organisation: str) -> str:
         """The password of the services' user on an organisation's own broker, which the hub never learns."""
-        file = self.of(organisation) / "broker-password"
-        if not file.exists():
-            write_private(file, secrets.token_urlsafe(24))
-        return file.read_text("utf-8").strip()
+        return secret_in(self.of(organisation) / "broker-password")
 
     def empty(self) -> None:
         """Remove everything of an earlier run."""
@@ -134,7 +139,7 @@ class Folder:
             shutil.rmtree(self.path)
 
     def _new_credentials(self, organisation: str) -> dict[str, Any]:
-        return {"password": secrets.token_urlsafe(24), "tokens": self._mint(organisation)}
+        return {"password": secrets.token_urlsafe(SECRET_BYTES), "tokens": self._mint(organisation)}
 
     def _write_credentials(self, organisation: str, credentials: Mapping[str, Any]) -> None:
         write_private(self.of(organisation) / "credentials.json", json.dumps(credentials, indent=1))

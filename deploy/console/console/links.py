@@ -6,6 +6,7 @@ whose rights pin what the one may read and in whose name the other may write (ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -109,6 +110,11 @@ class Links:
             "ack-mode": "on-confirm",
             "reconnect-delay": self.reconnect_seconds,
         }
+
+
+def runs(link: Mapping[str, Any]) -> bool:
+    """Whether a federation link, as the management API lists it, is running."""
+    return bool(link["status"] == "running")
 
 
 def amqps(user: str, password: str, host: str, port: int = TLS_PORT) -> str:

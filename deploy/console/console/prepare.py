@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +14,9 @@ from chassis import secrets as kept
 from chassis.private import write_private
 from console import definitions
 from console.authority import Authority, Certificate
-from console.folder import Folder
+from console.folder import Folder, secret_in
 from console.links import TLS_PORT, Links, amqps
-from console.nodes.broker import OPERATOR, password_hash
+from console.nodes.broker import OPERATOR, with_operator
 from console.region import reads
 
 AUTHORITY_THERE = "/definitions/hub-ca.pem"
@@ -102,16 +101,7 @@ def _links(package: Path) -> Links:
 
 
 def _for_broker(folder: Path, target: Path, content: dict[str, Any], hosts: Sequence[str]) -> None:
-    content["users"].append(
-        {
-            "name": OPERATOR,
-            "password_hash": password_hash(_operator(folder)),
-            "hashing_algorithm": "rabbit_password_hashing_sha256",
-            "tags": ["administrator"],
-        }
-    )
-    content["permissions"].append({"user": OPERATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"})
-    _hand_over(json.dumps(content, indent=1), target / "definitions.json")
+    _hand_over(json.dumps(with_operator(content, _operator(folder)), indent=1), target / "definitions.json")
     certificate: Certificate = Authority(folder / "authority").server("broker", hosts)
     for file, name in (
         (certificate.authority, "ca.pem"), (certificate.certificate, "broker.pem"), (certificate.key, "broker.key"),
@@ -130,7 +120,4 @@ def _management(folder: Path, host: str) -> str:
 
 
 def _operator(folder: Path) -> str:
-    file = folder / "operator-password"
-    if not file.exists():
-        write_private(file, secrets.token_urlsafe(24))
-    return file.read_text().strip()
+    return secret_in(folder / "operator-password")

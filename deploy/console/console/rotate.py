@@ -8,7 +8,6 @@ when a connection is opened; those that are open stay, and a service reads its f
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +20,11 @@ import httpx
 from chassis import rotation, topology
 from chassis.decision import Network
 from chassis.private import write_private
-from console.folder import Folder, copying
-from console.links import Links
+from console.folder import Folder, copying, secret_in
+from console.links import Links, runs
 from console.prepare import HUB_MANAGEMENT, MANAGEMENT
 
 TOKEN_OVERLAP = timedelta(days=1)
-PASSWORD_BYTES = 24
 CUT_SECONDS = 30
 LOOK_SECONDS = 0.2
 
@@ -187,7 +185,7 @@ class Rotation:
         if self._state["doctor"][self._code]["VIISIKKO_HUB_URI"] == address:
             return
         deadline = time.monotonic() + CUT_SECONDS
-        while any(link["status"] == "running" for link in self._brokers[self._code].get("/api/federation-links")):
+        while any(map(runs, self._brokers[self._code].get("/api/federation-links"))):
             if time.monotonic() > deadline:
                 raise NotRotated(f"the link of {self._code} still runs with its old password: rotate again")
             for user in self._users():
@@ -221,10 +219,7 @@ class Rotation:
 
     def _next(self, name: str) -> str:
         """The new password, written down before any broker has it: a rotation that was cut off goes on with it."""
-        file = self._own / f"{name}.next"
-        if not file.exists():
-            write_private(file, secrets.token_urlsafe(PASSWORD_BYTES))
-        return file.read_text("utf-8").strip()
+        return secret_in(self._own / f"{name}.next")
 
     def _done(self, name: str) -> None:
         (self._own / f"{name}.next").unlink()

@@ -16,7 +16,7 @@ from chassis import topology
 from chassis.decision import Network
 from chassis.storetime import store_time
 from console.doctor.findings import Facts, Ill
-from console.links import HUB
+from console.links import HUB, runs
 from console.nodes.processes import wait_until
 
 SECONDS = 10
@@ -118,7 +118,7 @@ def federation(management: Management) -> str:
     if not links:
         raise Ill("there is no link", "load the generated definitions: `viisikko apply`")
     link = links[0]
-    if link["status"] != "running":
+    if not runs(link):
         raise Ill(f"it is {link['status']}: {_plain(link.get('error', ''))}", _link_step(str(link.get("error", ""))))
     return "running"
 
@@ -149,7 +149,7 @@ def mend(management: Management, facts: Facts, network: Network) -> list[str]:
         done.append(f"removed the binding {stray['routing_key']} to {stray['destination']}")
     # A link that comes up while it is restarted takes the hub's queue along, with all that is in it. So it gets time to
     # come up by itself, which it does once nothing is refused any more.
-    wait_until(lambda: all(map(_runs, management.get("/api/federation-links"))), seconds=COMES_UP_SECONDS)
+    wait_until(lambda: all(map(runs, management.get("/api/federation-links"))), seconds=COMES_UP_SECONDS)
     for link in management.get("/api/federation-links"):
         if link["status"] == "shutdown":
             path = f"/api/federation-links/vhost/%2F/{link['id']}/{link['node']}/restart"
@@ -159,10 +159,6 @@ def mend(management: Management, facts: Facts, network: Network) -> list[str]:
         management.client.delete(f"/api/shovels/vhost/%2F/{HUB}/restart").raise_for_status()
         done.append("restarted the shovel")
     return done
-
-
-def _runs(link: Mapping[str, Any]) -> bool:
-    return bool(link["status"] == "running")
 
 
 def store(uri: str) -> str:

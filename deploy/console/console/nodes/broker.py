@@ -31,7 +31,27 @@ QUORUM_TICK_SECONDS = 5
 """RabbitMQ's own default (https://www.rabbitmq.com/docs/quorum-queues)."""
 
 
-def password_hash(password: str) -> str:
+def user(name: str, password: str, *tags: str) -> dict[str, Any]:
+    """A user as RabbitMQ's definitions have it; a tag such as ``administrator`` opens the management API."""
+    return {
+        "name": name,
+        "password_hash": _password_hash(password),
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": list(tags),
+    }
+
+
+def with_operator(definitions: Mapping[str, Any], password: str) -> dict[str, Any]:
+    """The same definitions, with the operator, who may do everything in the vhost ``/``."""
+    everything = {"user": OPERATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+    return {
+        **definitions,
+        "users": [user(OPERATOR, password, "administrator"), *definitions.get("users", [])],
+        "permissions": [everything, *definitions.get("permissions", [])],
+    }
+
+
+def _password_hash(password: str) -> str:
     """The hash that RabbitMQ's definitions take: base64 of salt and SHA-256 (``rabbit_password_hashing_sha256``)."""
     salt = secrets.token_bytes(4)
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
@@ -265,15 +285,5 @@ class RabbitNode:
         ]
 
     def _all_definitions(self) -> dict[str, Any]:
-        operator = {
-            "name": OPERATOR,
-            "password_hash": password_hash(self.password),
-            "hashing_algorithm": "rabbit_password_hashing_sha256",
-            "tags": ["administrator"],
-        }
-        everything = {"user": OPERATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
-        own = {name: list(values) for name, values in self._definitions().items()}
-        own["users"] = [operator, *own.get("users", [])]
-        own["permissions"] = [everything, *own.get("permissions", [])]
-        own["vhosts"] = [{"name": "/"}, *(v for v in own.get("vhosts", []) if v["name"] != "/")]
-        return own
+        own = with_operator(self._definitions(), self.password)
+        return {**own, "vhosts": [{"name": "/"}, *(v for v in own.get("vhosts", []) if v["name"] != "/")]}
