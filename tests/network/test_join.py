@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from parts import FILE, Parts
 
 from chassis import settings
@@ -125,3 +126,9 @@ def test_each_own_part_has_a_compose_file_with_its_services(parts: Parts) -> Non
 
     assert "sedu-catalogue:" in text
     assert "prepare-part" in text
+
+
+def test_the_doctor_in_containers_waits_for_no_broker_and_no_store_that_may_be_ill(parts: Parts) -> None:
+    described = yaml.safe_load(compose.own_part(parts.region.network.organisations["sedu"]))
+
+    assert list(described["services"]["doctor"]["depends_on"]) == ["prepare"]

@@ -144,6 +144,9 @@ _TAIL = Template("""
     build: { context: ../.., dockerfile: deploy/console/Dockerfile }
     command: [doctor]
     networks: [broker, store, outside]
+    # It looks at a broker and a store that are ill, too.
+    depends_on:
+      prepare: { condition: service_completed_successfully }
     environment:
       VIISIKKO_ORGANISATION: $code
       VIISIKKO_NETWORK: /package/network.toml
