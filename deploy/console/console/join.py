@@ -11,6 +11,7 @@ from chassis.decision import ALL, Network, Organisation
 from chassis.private import write_private
 from chassis.topology import EVENTS, mailbox
 from console import compose
+from console.doctor.findings import LOAD
 from console.folder import Folder
 from console.links import TLS_PORT, amqps
 
@@ -43,7 +44,7 @@ def pack(code: str, file: Path, folder: Path, host: str | None, to: Path) -> lis
         raise NotListed(f"there is no organisation {code} in {file}: list it under [organisations.{code}]")
     kept = Folder(folder)
     if not (kept.of(code) / "credentials.json").exists() or not kept.authority.exists():
-        raise NotListed(f"{folder} has no user for {code} yet: run `viisikko up` or `viisikko apply` first")
+        raise NotListed(f"{folder} has no user for {code} yet: run `viisikko up` first, or {LOAD}")
     name, port = _place(kept, host)
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
     to.chmod(0o700)

@@ -10,6 +10,12 @@ from urllib.parse import SplitResult, urlsplit
 from chassis import settings
 from chassis.settings import setting
 
+RECREATE = "`docker compose up --force-recreate -d` with the options of the first `up`"
+"""What prepares secrets and definitions and starts every container anew, the broker included."""
+
+LOAD = f"load the generated definitions: `viisikko apply`; in containers, {RECREATE}"
+"""How a broker comes to hold what network.toml says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

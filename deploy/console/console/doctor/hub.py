@@ -17,7 +17,7 @@ from kombu.exceptions import KombuError
 from chassis import topology
 from chassis.amqp import tls
 from chassis.decision import ALL, Network
-from console.doctor.findings import Facts, Ill
+from console.doctor.findings import LOAD, Facts, Ill
 from console.links import as_reader
 
 PORTS = {"amqp": 5672, "amqps": 5671}
@@ -142,7 +142,8 @@ def _connection(facts: Facts, address: str) -> Iterator[Any]:
         user = urlsplit(address).username
         raise Ill(
             f"the hub refuses {user} or its password",
-            f"write the password that the hub's operator gave {user} last into VIISIKKO_HUB_URI",
+            f"write the password that the hub's operator gave {user} last into VIISIKKO_HUB_URI; in containers, put "
+            "the package in place that the operator made last",
         ) from None
     except (AMQPError, KombuError, OSError) as error:
         raise Ill(f"no connection ({error})", "mend what is said above first") from None
@@ -163,4 +164,4 @@ def _certificate_step(error: ssl.SSLCertVerificationError) -> str:
 
 
 def _rights_step(code: str) -> str:
-    return f"ask the hub's operator to give {code} the rights that network.toml grants: `viisikko apply`"
+    return f"ask the hub's operator for the rights that network.toml grants to {code}: {LOAD}"

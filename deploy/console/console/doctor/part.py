@@ -15,7 +15,7 @@ import httpx
 from chassis import topology
 from chassis.decision import Network
 from chassis.storetime import store_time
-from console.doctor.findings import Facts, Ill
+from console.doctor.findings import LOAD, RECREATE, Facts, Ill
 from console.links import HUB, runs
 from console.nodes.processes import wait_until
 
@@ -104,7 +104,7 @@ def stray_bindings(management: Management, facts: Facts, network: Network) -> st
     wanted = {binding.key for binding in topology.incoming_bindings(network, facts.organisation)}
     missing = wanted - {binding["routing_key"] for binding in _bound(management)}
     if missing:
-        raise Ill(f"{', '.join(sorted(missing))} is not bound", "load the generated definitions: `viisikko apply`")
+        raise Ill(f"{', '.join(sorted(missing))} is not bound", LOAD)
     return f"{len(wanted)} of {len(wanted)}, and no others"
 
 
@@ -116,7 +116,7 @@ def federation(management: Management) -> str:
     """
     links = management.get("/api/federation-links")
     if not links:
-        raise Ill("there is no link", "load the generated definitions: `viisikko apply`")
+        raise Ill("there is no link", LOAD)
     link = links[0]
     if not runs(link):
         raise Ill(f"it is {link['status']}: {_plain(link.get('error', ''))}", _link_step(str(link.get("error", ""))))
@@ -132,7 +132,7 @@ def shovel(management: Management) -> str:
     found = [one for one in management.get("/api/shovels") if one["name"] == HUB]
     waiting = management.get(f"/api/queues/%2F/{topology.OUTBOUND}").get("messages", 0)
     if not found:
-        raise Ill(f"there is no shovel, and {waiting} events wait", "load the generated definitions: `viisikko apply`")
+        raise Ill(f"there is no shovel, and {waiting} events wait", LOAD)
     if found[0]["state"] != "running":
         reason = _plain(str(found[0].get("reason", "")))
         raise Ill(f"it is {found[0]['state']} {reason}, and {waiting} events wait", _link_step(reason))
@@ -231,5 +231,8 @@ def _link_step(error: str) -> str:
             f"remove the binding {refused['key']} of {topology.INCOMING}: `viisikko doctor --mend` does, and restarts"
         )
     if "auth_failure" in error or "Login was refused" in error:
-        return "write the hub's password into the link: `viisikko apply` after correcting it"
+        return (
+            "`viisikko rotate` gives the link a new password; in containers, put the package in place that the hub's "
+            f"operator made last, then {RECREATE}"
+        )
     return "see that the hub is reached, with TLS, and logged in to (above); it then tries again by itself"
