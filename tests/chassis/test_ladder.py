@@ -144,7 +144,7 @@ def test_a_programming_error_has_three_tries_at_once(workshop: Workshop, monkeyp
             raise RuntimeError("a programming error that comes and goes")
         return []
 
-    monkeypatch.setattr(workshop.floor.transaction, "_entries", sometimes)
+    monkeypatch.setattr(workshop.floor.transaction._decider, "_entries", sometimes)
 
     (outcome,) = workshop.take(event("thing.made", {"amount": 2}))
 

@@ -579,7 +579,7 @@ def test_keys_are_made_only_for_what_is_personal(workshop: Workshop) -> None:
 
 
 def test_a_key_that_another_replica_makes_in_the_same_moment_is_shared(workshop: Workshop) -> None:
-    keys = workshop.floor.transaction._keys
+    keys = workshop.floor.documents.keys
     made: list[dict[str, Any]] = []
     threads = [threading.Thread(target=lambda: made.append(keys.make(["a", "b"]))) for _ in range(4)]
 

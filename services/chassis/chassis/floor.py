@@ -18,6 +18,7 @@ from chassis.border import schema_of
 from chassis.clock import Clock
 from chassis.crypto import KeyRing, References
 from chassis.decision import Invalid
+from chassis.documents import Documents
 from chassis.duties import Duties
 from chassis.effects import Effects
 from chassis.gauges import Gauges
@@ -82,7 +83,8 @@ class Floor:
             for name, declared in vars(service).items()
             if isinstance(declared, projection)
         }
-        self.transaction = Transaction(self.home, committed=self._committed)
+        self.documents = Documents(self.home)
+        self.transaction = Transaction(self.home, self.documents, committed=self._committed)
         self.parked = ParkedEvents(self.home, self.transaction)
         self.queries = service.queries(self.home.database) if service.queries else None
         self._outbox = Outbox(self.home.database)

@@ -203,6 +203,10 @@ class Result:
     replay: Replay | None = None
 
 
+Incoming = Arrival | Order | Due | Result
+"""Whatever a transaction applies."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one incoming thing.

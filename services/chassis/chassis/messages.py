@@ -15,7 +15,7 @@ from chassis.border import Cause, journey, schema_of
 from chassis.decision import Classification, Handler, Message, stream_of
 from chassis.identity import find_identity_code
 from chassis.ids import DerivedIds
-from chassis.incoming import Arrival, Due, Order, Result
+from chassis.incoming import Arrival, Due, Incoming, Order, Result
 from chassis.reasons import Reason, Unacceptable
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Taken:
     id: str
     mark: str
     cause: Cause
-    origin: Arrival | Order | Due | Result
+    origin: Incoming
     body_hash: str = ""
     sequence: Sequence | None = None
 
@@ -87,7 +87,7 @@ class Ignored(Exception):  # noqa: N818 - says what follows, and is no error
     """No handler reads this message; it is acknowledged and counted."""
 
 
-def take(home: Home, incoming: Arrival | Order | Due | Result, at: datetime) -> Taken:
+def take(home: Home, incoming: Incoming, at: datetime) -> Taken:
     """Find the handler, load the data, and name the aggregate.
 
     Raises:

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from chassis.clock import Clock
     from chassis.decision import Handlers, Network
     from chassis.effects import Adapter
-    from chassis.incoming import Order, Outcome
+    from chassis.incoming import Incoming, Order, Outcome
     from chassis.selection import Action
-    from chassis.transaction import Incoming
 
 PAGE = 200
 """Commands of one request that are applied in one transaction."""
@@ -121,12 +120,12 @@ class Service:
 
     def state(self, aggregate: str, identifier: str) -> Any:
         """One aggregate's state, personal fields included, or None."""
-        found = self.floor.transaction.load(aggregate, identifier)
+        found = self.floor.documents.load(aggregate, identifier)
         return found[0] if found else None
 
     def history(self, aggregate: str, identifier: str) -> list[dict[str, Any]]:
         """What happened to one aggregate, oldest first."""
-        return self.floor.transaction.history(aggregate, identifier)
+        return self.floor.documents.history(aggregate, identifier)
 
     def order(self, name: str, data: Any, request: Request, mark: str = "") -> Order:
         """A command of a request's person; `mark` tells several commands of one request apart."""

@@ -20,7 +20,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from chassis import strictjson, tracing
-from chassis.incoming import Arrival, Due, Order, Result, Settled
+from chassis.incoming import Arrival, Due, Incoming, Order, Result, Settled
 from chassis.logs import kind_of, log
 from chassis.messages import reader
 from chassis.topology import EVENTS
@@ -39,8 +39,6 @@ QUIET = frozenset({Settled.DUPLICATE, Settled.IGNORED})
 FAILED = frozenset({Settled.PARKED, Settled.REFUSED, Settled.RETRIED, Settled.CONFLICT})
 
 _SCOPE = InstrumentationScope("chassis")
-
-Incoming = Arrival | Order | Due | Result
 
 
 class Spans:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from chassis.incoming import Arrival, Due, Order, Result, Trace
+from chassis.incoming import Arrival, Due, Incoming, Order, Result, Trace
 
 if TYPE_CHECKING:
     from chassis.home import Home
@@ -56,7 +56,7 @@ def of_headers(headers: Mapping[str, str]) -> Trace | None:
     return read(named.get("traceparent"), named.get("tracestate"))
 
 
-def of(home: Home, incoming: Arrival | Order | Due | Result) -> Trace:
+def of(home: Home, incoming: Incoming) -> Trace:
     """The span in which this service decides on what reached it."""
     parent = parent_of(home, incoming)
     match incoming:
@@ -74,7 +74,7 @@ def of(home: Home, incoming: Arrival | Order | Due | Result) -> Trace:
             return begin(home.source, f"result\0{incoming.effect}\0{incoming.failed}", parent)
 
 
-def parent_of(home: Home, incoming: Arrival | Order | Due | Result) -> Trace | None:
+def parent_of(home: Home, incoming: Incoming) -> Trace | None:
     """The span that it follows from, within this organisation; None where a trace begins."""
     match incoming:
         case Arrival(envelope=envelope):
@@ -86,7 +86,7 @@ def parent_of(home: Home, incoming: Arrival | Order | Due | Result) -> Trace | N
             return None
 
 
-def foreign(home: Home, incoming: Arrival | Order | Due | Result) -> Trace | None:
+def foreign(home: Home, incoming: Incoming) -> Trace | None:
     """What another organisation's event is linked to: the trace that it came in, or None."""
     if not isinstance(incoming, Arrival) or incoming.envelope.organisation == home.organisation:
         return None
