@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import kombu
@@ -10,6 +11,7 @@ import pytest
 from amqp.exceptions import AccessRefused
 
 from chassis import network as networks
+from chassis import secrets as kept
 from chassis.decision import Network
 from chassis.private import write_private
 from chassis.topology import reader
@@ -45,6 +47,24 @@ def network(tmp_path: Path) -> Network:
 def folder(tmp_path: Path, network: Network) -> Folder:
     made = Folder(tmp_path / "secrets")
     made.make(network)
+    return made
+
+
+@pytest.fixture
+def at_hub(tmp_path: Path, network: Network) -> Folder:
+    """The hub's folder in containers: sedu has its own elsewhere, and has sent its public keys."""
+    made = Folder(tmp_path / "hub")
+    made.make(network, elsewhere={"sedu"})
+    (made.keys / "sedu.json").write_text('{"keys": []}')
+    return made
+
+
+@pytest.fixture
+def at_part(tmp_path: Path) -> Folder:
+    """The folder of sedu's own part in containers, in which there is nobody else's."""
+    made = Folder(tmp_path / "part")
+    kept.make(made.of("sedu"), made.keys, "sedu")
+    made.credentials("sedu")
     return made
 
 
@@ -147,6 +167,51 @@ def test_the_token_for_the_hubs_copy_is_renewed_with_the_others(folder: Folder, 
     assert folder.copy_token("sedu").read_text() != before
     assert not folder.copy_token("verkko").exists()
     assert not folder.copy_token("epky").exists()
+
+
+def test_the_hub_makes_and_overwrites_no_keys_of_who_keeps_its_own(at_hub: Folder, network: Network) -> None:
+    at_hub.make(network, elsewhere={"sedu"})
+
+    assert not at_hub.holds_keys("sedu")
+    assert (at_hub.keys / "sedu.json").read_text() == '{"keys": []}'
+    assert at_hub.holds_keys("epky")
+
+
+def test_a_rotation_at_the_hub_leaves_the_keys_of_an_own_part_as_they_were_sent(
+    at_hub: Folder, network: Network
+) -> None:
+    rotation = Rotation(at_hub, network, "sedu")
+    password, copy = at_hub.credentials("sedu")["password"], at_hub.copy_token("sedu").read_text()
+
+    used = rotation.keys()
+    rotation.passwords()
+    rotation.tokens()
+
+    assert used == ()
+    assert (at_hub.keys / "sedu.json").read_text() == '{"keys": []}'
+    assert at_hub.credentials("sedu")["password"] != password
+    assert at_hub.copy_token("sedu").read_text() != copy
+    with pytest.raises(NotRotated, match="kept where its own part runs"):
+        rotation.prepare()
+
+
+def test_an_own_part_renews_its_services_tokens_without_the_hubs_folder(at_part: Folder, network: Network) -> None:
+    before = at_part.credentials("sedu")["tokens"]
+    rotation = Rotation(at_part, network, "sedu")
+
+    used, until = rotation.keys(), rotation.tokens()
+
+    assert len(used) == 2
+    assert until is not None
+    assert not set(before.values()) & set(at_part.credentials("sedu")["tokens"].values())
+    assert not at_part.of("verkko").exists()
+
+
+def test_the_hub_has_no_tokens_to_renew_of_an_own_part_without_a_catalogue(at_hub: Folder, network: Network) -> None:
+    sedu = replace(network.organisations["sedu"], runs=("referral",))
+    without = replace(network, organisations={**network.organisations, "sedu": sedu})
+
+    assert Rotation(at_hub, without, "sedu").tokens() is None
 
 
 def test_an_organisation_that_is_not_in_the_network_is_refused(folder: Folder, network: Network) -> None:

@@ -121,6 +121,14 @@ def test_the_hub_in_containers_gets_a_certificate_for_its_names(tmp_path: Path) 
     assert (tmp_path / "secrets" / "epky" / "amqp-uri").read_text().startswith("amqp://epky:")
 
 
+def test_the_hub_in_containers_makes_no_keys_for_an_own_part(tmp_path: Path) -> None:
+    prepare(FILE, tmp_path / "secrets", "rabbitmq:5672", tmp_path, ["hub.example"])
+
+    assert (tmp_path / "secrets" / "epky" / "keys.json").exists()
+    assert not (tmp_path / "secrets" / "sedu" / "keys.json").exists()
+    assert not (tmp_path / "secrets" / "keys" / "sedu.json").exists()
+
+
 def test_each_own_part_has_a_compose_file_with_its_services(parts: Parts) -> None:
     text = compose.own_part(parts.region.network.organisations["sedu"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -87,8 +87,13 @@ class Folder:
         found: dict[str, Any] = json.loads(file.read_text("utf-8"))
         return found
 
-    def make(self, network: Network) -> dict[str, str]:
+    def make(self, network: Network, elsewhere: Container[str] = ()) -> dict[str, str]:
         """Make what is missing for every organisation: keys, tokens, passwords.
+
+        Args:
+            network: Who is in the network.
+            elsewhere: Organisations whose keys are made and kept in a folder of their own. Their public keys here are
+                what they have sent, and stay as they are.
 
         Returns:
             Organisation → its password on the broker.
@@ -96,12 +101,17 @@ class Folder:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         passwords = {}
         for code in network.organisations:
-            kept.make(self.of(code), self.keys, code)
+            if code not in elsewhere:
+                kept.make(self.of(code), self.keys, code)
             passwords[code] = self.credentials(code)["password"]
         for code in copying(network):
             if not self.copy_token(code).exists():
                 self.renew_copy_token(network, code, datetime.now(UTC))
         return passwords
+
+    def holds_keys(self, organisation: str) -> bool:
+        """Whether an organisation's private keys are kept here, and not in a folder elsewhere."""
+        return (self.of(organisation) / "keys.json").exists()
 
     def copy_token(self, organisation: str) -> Path:
         """The file with the token that an organisation's catalogue shows to the hub's copy."""

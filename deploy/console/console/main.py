@@ -141,10 +141,12 @@ def rotate(
             out.print(f"Held and known, and not used yet: {', '.join(rotation.prepare())}")
             out.print(f"Next: send {folder / 'keys' / code}.json to everybody; then [bold]viisikko rotate {code}[/].")
             return
-        out.print(f"Used from now on: {', '.join(rotation.keys())}")
+        if used := rotation.keys():
+            out.print(f"Used from now on: {', '.join(used)}")
         steps = rotation.passwords()
         out.print("Passwords are new; connections that are open stay, and new ones take the new password.")
-        out.print(f"HTTP tokens are new; the old ones end at {rotation.tokens():%Y-%m-%d %H:%M} UTC.")
+        if until := rotation.tokens():
+            out.print(f"HTTP tokens are new; the old ones end at {until:%Y-%m-%d %H:%M} UTC.")
         for step in steps:
             out.print(f"Next: {step}", highlight=False)
 

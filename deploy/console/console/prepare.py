@@ -36,6 +36,8 @@ class NotJoined(ValueError):  # noqa: N818 - errors name the fact
 def prepare(file: Path, folder: Path, broker: str, target: Path, hosts: Sequence[str]) -> None:
     """Make what is missing at the hub: keys, tokens and passwords of every organisation, and the broker's definitions.
 
+    Who runs an own part makes its keys there; the hub never has the private ones.
+
     Args:
         file: network.toml.
         folder: The volume of secrets.
@@ -47,7 +49,8 @@ def prepare(file: Path, folder: Path, broker: str, target: Path, hosts: Sequence
         WrongNetwork: The file breaks rules.
     """
     network = networks.read(file).network
-    passwords = Folder(folder).make(network)
+    own_parts = {code for code, o in network.organisations.items() if o.joins == "own"}
+    passwords = Folder(folder).make(network, elsewhere=own_parts)
     for code, password in passwords.items():
         write_private(folder / code / "amqp-uri", f"amqp://{code}:{quote(password, safe='')}@{broker}/%2F")
     _for_broker(folder, target, definitions.build(network, reads(), passwords=passwords), hosts)

@@ -104,21 +104,36 @@ class Rotation:
         self._brokers = self._found()
 
     def prepare(self) -> Sequence[str]:
-        """Make the next keys known without using them; their ids."""
+        """Make the next keys known without using them; their ids.
+
+        Raises:
+            NotRotated: The private keys are not kept here.
+        """
+        if not self._folder.holds_keys(self._code):
+            where = f"the private keys of {self._code} are kept where its own part runs"
+            raise NotRotated(f"{where}: prepare the next ones there, and put the public ones into {self._folder.keys}")
         return rotation.prepare(self._own / "keys.json", self._folder.keys / f"{self._code}.json", self._code)
 
     def keys(self) -> Sequence[str]:
-        """Use the next keys, made now where none were prepared; their ids."""
+        """Use the next keys, made now where none were prepared; their ids, none where they are not kept here."""
+        if not self._folder.holds_keys(self._code):
+            return ()
         self.prepare()
         return rotation.use(self._own / "keys.json", self._folder.keys / f"{self._code}.json", datetime.now(UTC))
 
-    def tokens(self) -> datetime:
-        """Make new HTTP tokens; until when the old ones still hold."""
+    def tokens(self) -> datetime | None:
+        """Make new HTTP tokens; until when the old ones still hold, or None where there are none of it here.
+
+        An own part in containers renews those of its services, and the hub the one for its copy of the catalogue.
+        """
         until = datetime.now(UTC) + TOKEN_OVERLAP
-        self._folder.renew_tokens(self._code, until)
-        if self._code in copying(self._network):
+        serves = self._folder.holds_keys(self._code)
+        copies = self._code in copying(self._network) and self._folder.holds_keys(self._network.hub)
+        if serves:
+            self._folder.renew_tokens(self._code, until)
+        if copies:
             self._folder.renew_copy_token(self._network, self._code, until)
-        return until
+        return until if serves or copies else None
 
     def passwords(self) -> Sequence[str]:
         """Set a new password on the hub and, of an own part, another on its own broker; on those that run from here.
@@ -136,7 +151,8 @@ class Rotation:
             self._change("broker-password", self._code)
         steps = []
         if self._brokers and not self._state:
-            steps.append("docker compose run --rm prepare, so that the broker keeps the password when it is restarted")
+            with_options = "with the options of the first `up`, so that a broker that is restarted keeps the password"
+            steps.append(f"docker compose run --rm prepare, {with_options}")
             if part and self._network.hub in self._brokers:
                 steps.append(f"viisikko join {self._code}, and hand the package over: its links open with it only")
         return steps
