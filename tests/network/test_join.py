@@ -59,7 +59,8 @@ def test_the_words_to_an_own_part_name_what_to_open_and_the_next_commands(parts:
     words = "\n".join(pack("sedu", FILE, parts.region.folder.path, "hub.example", tmp_path / "package"))
 
     assert "outwards to hub.example, TCP 5671" in words
-    assert "package/compose.yml up --build -d" in words
+    assert "-f joined/sedu/compose.yml up --build -d" in words
+    assert str(tmp_path) not in "".join(words.partition("Next, at sedu")[1:])
     password = json.loads((parts.region.folder.of("sedu") / "credentials.json").read_text())["password"]
     assert password not in words
 

@@ -17,6 +17,9 @@ from console.links import TLS_PORT, amqps
 
 COMPOSE = "compose.yml"
 
+PLACE = Path("joined")
+"""Where a package is, at the hub and at the school, below the folder in which commands are run."""
+
 
 class NotListed(ValueError):  # noqa: N818 - errors name the fact
     """The organisation is not in network.toml, or the hub has nothing for it yet."""
@@ -56,7 +59,7 @@ def pack(code: str, file: Path, folder: Path, host: str | None, to: Path) -> lis
         write_private(to / "copy-token", kept.copy_token(code).read_text("ascii"))
     if network.organisations[code].joins == "own":
         (to / COMPOSE).write_text(compose.own_part(network.organisations[code]), "utf-8")
-    return [*_contents(code, to, name, port), *_next(network, network.organisations[code], to)]
+    return [*_contents(code, to, name, port), *_next(network, network.organisations[code])]
 
 
 def _place(kept: Folder, host: str | None) -> tuple[str, int]:
@@ -83,24 +86,28 @@ def _contents(code: str, to: Path, name: str, port: int) -> list[str]:
     ]
 
 
-def _next(network: Network, organisation: Organisation, to: Path) -> list[str]:
+def _next(network: Network, organisation: Organisation) -> list[str]:
     code = organisation.code
+    there = PLACE / code
     doctor = (
-        f"VIISIKKO_ORGANISATION={code} VIISIKKO_NETWORK={to}/network.toml VIISIKKO_HUB_URI_FILE={to}/hub-uri "
-        f"VIISIKKO_TLS_CA={to}/ca.pem viisikko doctor"
+        f"VIISIKKO_ORGANISATION={code} VIISIKKO_NETWORK={there}/network.toml VIISIKKO_HUB_URI_FILE={there}/hub-uri "
+        f"VIISIKKO_TLS_CA={there}/ca.pem viisikko doctor"
     )
     allowed = ", ".join((*sorted(network.destinations(code) - {code}), ALL))
     if organisation.joins == "own":
-        command = f"docker compose --project-directory deploy/compose -f {to.absolute() / COMPOSE}"
+        command = f"sudo -E docker compose --project-directory deploy/compose -f {there / COMPOSE}"
         return [
-            f"Next, at {code}, in a clone of this repository, with its mail server:",
-            f"  sudo chown -R 10001 {to}    # the user of the containers, and nobody else, may read it",
-            f"  export VIISIKKO_PACKAGE={to.absolute()} VIISIKKO_SMTP_URI=smtp://mail.example:25",
-            f"  sudo -E {command} up --build -d",
-            f"  sudo -E {command} run --rm doctor",
+            f"Next, at {code}, in a clone of this repository, with the package as {there}, and with its mail server:",
+            f"  sudo chown -R 10001 {there}    # the user of the containers, and nobody else, may read it",
+            f'  export VIISIKKO_PACKAGE="$PWD/{there}" VIISIKKO_SMTP_URI=smtp://mail.example:25',
+            f"  {command} up --build -d",
+            f"  {command} run --rm -T --entrypoint cat operator /secrets/keys/{code}.json > {code}.json",
+            f"  {command} run --rm doctor",
+            f"Then {code} sends {code}.json, its public keys, to the hub's operator; its private keys stay there.",
         ]
     box = f"; what is addressed to it waits in {mailbox(code)}" if organisation.joins == "guest" else ""
+    key = f"<aggregate>.<verb>.{code}.<{allowed}>"
     return [
-        f"Next, at {code}: publish to the exchange {EVENTS} under <aggregate>.<verb>.{code}.<{allowed}>{box}.",
+        f"Next, at {code}, with the package as {there}: publish to the exchange {EVENTS} under {key}{box}.",
         f"  {doctor}",
     ]

@@ -281,9 +281,9 @@ def join(
 ) -> None:
     """Write the package that a new organisation needs, and say what it does with it. Run it where the hub runs."""
     with _told():
-        from console.join import pack
+        from console.join import PLACE, pack
 
-        for line in pack(code, network, folder, host, to or Path("joined") / code):
+        for line in pack(code, network, folder, host, to or PLACE / code):
             out.print(line, soft_wrap=True, highlight=False)
 
 
