@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import httpx
 
 from console.api import Api
 from console.folder import Folder
 from console.partner import Partner
 
+READY_SECONDS = 5
+
 
 class NotUp(RuntimeError):  # noqa: N818 - errors name the fact
     """No network runs in this folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a service stands.
+
+    Attributes:
+        organisation: Whose it is.
+        service: Its name.
+        url: Where it listens.
+        answers: Whether it answers at all.
+        ready: Whether it says that it is ready.
+        lacks: What it says that it waits for.
+    """
+
+    organisation: str
+    service: str
+    url: str
+    answers: bool
+    ready: bool = False
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +111,32 @@ class Reach:
         private = self.folder.of(organisation) / "keys.json"
         return Partner(organisation, amqp, private=private, public=self.folder.keys, system=system)
 
-    def parked(
-        self, *, ready: Callable[[str], bool] = lambda _url: True
-    ) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    def standings(self) -> list[Standing]:
+        """How every service stands now; each is asked once."""
+        return [_standing(name, url) for name, url in self.state["services"].items()]
+
+    def parked(self, *, asked: Container[str] | None = None) -> Iterator[tuple[str, dict[str, Any] | None]]:
         """Every group in every parking lot, with the service that parked it.
 
         Args:
-            ready: Whether the service at an address can be asked; one that cannot gives None.
+            asked: Addresses of the services to ask, by default all; one that is not asked gives None.
         """
         for name, url in self.state["services"].items():
             organisation, _, service = name.partition(".")
-            if not ready(url):
+            if asked is not None and url not in asked:
                 yield name, None
                 continue
             for group in self.api(organisation, service, "operator").get("/v1/parked"):
                 yield name, group
+
+
+def _standing(name: str, url: str) -> Standing:
+    organisation, _, service = name.partition(".")
+    try:
+        answer = httpx.get(f"{url}/health/ready", timeout=READY_SECONDS)
+    except httpx.HTTPError:
+        return Standing(organisation=organisation, service=service, url=url, answers=False)
+    lacks = () if answer.is_success else tuple(part for part, there in answer.json().items() if not there)
+    return Standing(
+        organisation=organisation, service=service, url=url, answers=True, ready=answer.is_success, lacks=lacks
+    )

@@ -1,0 +1,3 @@
+"""The commands of `viisikko`, in a module for each group."""
+
+from __future__ import annotations

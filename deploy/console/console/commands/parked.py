@@ -1,0 +1,150 @@
+"""`viisikko parked`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from console.commands.options import DEFAULT_FOLDER, FolderOption, JsonOption
+from console.commands.reached import reach
+from console.commands.told import err, out, told, write_json
+from console.parked_options import InOption, Meant, ServiceOption, with_meant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from console.parked import Lot
+
+IdsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of entries, or at least 8 characters of each.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Everything, where nothing else says what is meant.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and change nothing.")]
+AtMostOption = Annotated[int | None, typer.Option("--limit", min=1, help="So many at the most, the oldest first.")]
+
+app = typer.Typer(no_args_is_help=True, help="Events that could not be taken: the parking lots of the services.")
+
+
+@app.command("list")
+@with_meant
+def list_parked(
+    meant: Meant,
+    each: Annotated[bool, typer.Option("--each", help="One line an event instead of one a group.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="With --each: so many in a service.")] = 200,
+    as_json: JsonOption = False,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Show what is parked: in groups of reason, type and publisher, or each event."""
+    with told():
+        from console import parked as lots
+
+        found, query = meant.lots(reach(folder)), meant.filters()
+        rows = list(lots.entries(found, {**query, "limit": limit})) if each else lots.groups(found, query)
+        _print_parked(rows, as_json=as_json)
+
+
+@app.command("show")
+def show_parked(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="Its id, or at least 8 characters of it.")],
+    organisation: InOption = None,
+    service: ServiceOption = None,
+    as_json: JsonOption = False,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Show one parked event, and who did what with it. Nothing personal is opened."""
+    with told():
+        from console import parked as lots
+
+        entry = lots.show(lots.lots(reach(folder), organisation, service), identifier)
+        if as_json:
+            write_json(entry)
+        else:
+            from console.parked_tables import of_entry
+
+            out.print(of_entry(entry))
+
+
+@app.command("replay")
+@with_meant
+def replay_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
+    meant: Meant,
+    ids: IdsArgument = None,
+    everything: AllOption = False,
+    dry_run: DryRunOption = False,
+    rate: Annotated[
+        int | None, typer.Option("--rate", min=1, help="So many in a second; a service's own limit stays.")
+    ] = None,
+    limit: AtMostOption = None,
+    as_json: JsonOption = False,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Let services take parked events after all, and try dead effects anew; what fails again is parked again."""
+    with told():
+        from console import parked as lots
+
+        request = lots.wanted(ids or [], meant.filters(), everything=everything)
+        request |= {"perSecond": rate} if rate else {}
+        act = _plan_parked if dry_run else _act_on_parked
+        act(meant.lots(reach(folder)), "replay", request, limit, as_json=as_json)
+
+
+@app.command("discard")
+@with_meant
+def discard_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
+    meant: Meant,
+    ids: IdsArgument = None,
+    everything: AllOption = False,
+    dry_run: DryRunOption = False,
+    limit: AtMostOption = None,
+    as_json: JsonOption = False,
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Throw parked events away for good; only their lines in the audit stay. Try it with --dry-run first."""
+    with told():
+        from console import parked as lots
+
+        request = lots.wanted(ids or [], meant.filters(), everything=everything)
+        act = _plan_parked if dry_run else _act_on_parked
+        act(meant.lots(reach(folder)), "discard", request, limit, as_json=as_json)
+
+
+def _plan_parked(
+    found: Sequence[Lot], what: str, request: dict[str, Any], _limit: int | None, *, as_json: bool
+) -> None:
+    from console import parked as lots
+    from console.parked_tables import of_plan
+
+    planned = lots.plan(found, what, request)
+    _print_result(planned, of_plan(what, planned), as_json=as_json)
+
+
+def _act_on_parked(
+    found: Sequence[Lot], what: str, request: dict[str, Any], limit: int | None, *, as_json: bool
+) -> None:
+    from dataclasses import asdict
+
+    from console import parked as lots
+    from console.parked_tables import of_done
+
+    with err.status(what) as progress:
+        told = lambda lot, count: progress.update(f"{what}: {lot} {count:,}")  # noqa: E731 - named where it is used
+        done = [asdict(one) for one in lots.act(found, what, request, limit=limit, say=told)]
+    _print_result(done, of_done(what, done), as_json=as_json)
+
+
+def _print_result(result: list[dict[str, Any]], lines: Iterator[Any], *, as_json: bool) -> None:
+    if as_json:
+        write_json(result)
+    else:
+        for line in lines:
+            out.print(line)
+
+
+def _print_parked(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    from console.parked_tables import of_rows
+
+    if as_json:
+        write_json(rows)
+    else:
+        out.print(of_rows(rows) if rows else "Nothing is parked that fits.")
