@@ -195,6 +195,18 @@ def test_a_rotation_at_the_hub_leaves_the_keys_of_an_own_part_as_they_were_sent(
         rotation.prepare()
 
 
+def test_keys_that_the_hub_still_holds_of_a_member_that_has_moved_out_are_not_used(
+    at_hub: Folder, network: Network
+) -> None:
+    write_private(at_hub.path / HUB_MANAGEMENT, f"http://{OPERATOR}:x@127.0.0.1:1")
+    write_private(at_hub.of("sedu") / "keys.json", '{"keys": []}')
+
+    used = Rotation(at_hub, network, "sedu").keys()
+
+    assert used == ()
+    assert (at_hub.keys / "sedu.json").read_text() == '{"keys": []}'
+
+
 def test_an_own_part_renews_its_services_tokens_without_the_hubs_folder(at_part: Folder, network: Network) -> None:
     before = at_part.credentials("sedu")["tokens"]
     rotation = Rotation(at_part, network, "sedu")

@@ -109,14 +109,14 @@ class Rotation:
         Raises:
             NotRotated: The private keys are not kept here.
         """
-        if not self._folder.holds_keys(self._code):
+        if not self._keeps_keys():
             where = f"the private keys of {self._code} are kept where its own part runs"
             raise NotRotated(f"{where}: prepare the next ones there, and put the public ones into {self._folder.keys}")
         return rotation.prepare(self._own / "keys.json", self._folder.keys / f"{self._code}.json", self._code)
 
     def keys(self) -> Sequence[str]:
         """Use the next keys, made now where none were prepared; their ids, none where they are not kept here."""
-        if not self._folder.holds_keys(self._code):
+        if not self._keeps_keys():
             return ()
         self.prepare()
         return rotation.use(self._own / "keys.json", self._folder.keys / f"{self._code}.json", datetime.now(UTC))
@@ -127,7 +127,7 @@ class Rotation:
         An own part in containers renews those of its services, and the hub the one for its copy of the catalogue.
         """
         until = datetime.now(UTC) + TOKEN_OVERLAP
-        serves = self._folder.holds_keys(self._code)
+        serves = self._keeps_keys()
         copies = self._code in copying(self._network) and self._folder.holds_keys(self._network.hub)
         if serves:
             self._folder.renew_tokens(self._code, until)
@@ -156,6 +156,14 @@ class Rotation:
             if part and self._network.hub in self._brokers:
                 steps.append(f"viisikko join {self._code}, and hand the package over: its links open with it only")
         return steps
+
+    def _keeps_keys(self) -> bool:
+        """Whether the organisation's private keys, and the services that use them, are here.
+
+        A hub in containers may still hold some of a member that runs its own part by now.
+        """
+        moved = self._network.organisations[self._code].joins == "own" and not self._concerns(self._code)
+        return self._folder.holds_keys(self._code) and not moved
 
     def _hub_password(self, *, linked: bool) -> None:
         password = self._next("hub")
