@@ -82,6 +82,7 @@ def _contents(code: str, to: Path, name: str, port: int) -> list[str]:
         "  network.toml  who is in the network, and whom it may address",
         "  keys/         everybody's public keys",
         *(["  copy-token    for the hub's copy of the catalogue: a secret"] if (to / "copy-token").exists() else []),
+        *(["  compose.yml   its own part: broker, store, services and doctor"] if (to / COMPOSE).exists() else []),
         f"To open: outwards to {name}, TCP {port}. Nothing inwards.",
     ]
 
