@@ -48,6 +48,12 @@ def put(workshop: Workshop, entries: Sequence[Entry]) -> None:
         Outbox(database).add(entries, datetime.now(UTC), session)
 
 
+def may_speak_to_kunta_only(broker: Any, vhost: str) -> None:
+    rights = {"exchange": EVENTS, "write": r"^[a-z]+\.[a-z]+\.kunta\.(kunta|all)$", "read": ".*"}
+    with broker.client() as client:
+        client.put(f"/api/topic-permissions/{vhost}/{OPERATOR}", json=rights).raise_for_status()
+
+
 def channel_of(place: Place) -> Any:
     return kombu.Connection(place.amqp).channel()
 
@@ -55,9 +61,7 @@ def channel_of(place: Place) -> Any:
 def test_what_the_broker_refuses_is_parked_alone_and_told(
     workshop: Workshop, relay: Relay, place: Place, vhost: str, broker: Any
 ) -> None:
-    rights = {"exchange": EVENTS, "write": r"^[a-z]+\.[a-z]+\.kunta\.(kunta|all)$", "read": ".*"}
-    with broker.client() as client:
-        client.put(f"/api/topic-permissions/{vhost}/{OPERATOR}", json=rights).raise_for_status()
+    may_speak_to_kunta_only(broker, vhost)
     channel = channel_of(place)
     channel.queue_declare("kunta.probe", durable=False, exclusive=True)
     channel.queue_bind("kunta.probe", EVENTS, "thing.counted.*.kunta")
@@ -71,6 +75,23 @@ def test_what_the_broker_refuses_is_parked_alone_and_told(
         ("fi.viisikko.event.refused.v1", found["event"])
     ]
     assert channel.queue_declare("kunta.probe", passive=True).message_count >= 2
+
+
+def test_a_writer_that_ends_the_sessions_of_others_leaves_the_own_relay_alone(
+    workshop: Workshop, relay: Relay, vhost: str, broker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_speak_to_kunta_only(broker, vhost)
+    put(workshop, [counted(1, "nobody")])
+    park = relay._lot.park
+
+    def meanwhile(*arguments: Any) -> list[Entry]:
+        workshop.floor.home.sessions.end_others()
+        return park(*arguments)
+
+    monkeypatch.setattr(relay._lot, "park", meanwhile)
+
+    assert relay.run_once() == 1
+    assert workshop.floor.home.database["parked"].count_documents({}) == 1
 
 
 def test_an_exchange_that_is_not_declared_yet_is_waited_for(workshop: Workshop, relay: Relay, place: Place) -> None:

@@ -410,7 +410,7 @@ def test_an_ended_session_is_tried_again(
         write(batch, session)
         if not ended:
             ended.append(True)
-            others.floor.transaction._writer.sessions.end_others()
+            others.floor.home.sessions.end_others()
 
     monkeypatch.setattr(writer, "_write", killed_once)
     outcomes = workshop.take(event("thing.made", {"amount": 3}))

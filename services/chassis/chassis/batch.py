@@ -17,7 +17,6 @@ from chassis.border import Entry
 from chassis.incoming import Delivery, Replay
 from chassis.outbox import Outbox
 from chassis.parking import Parked, ParkingLot
-from chassis.sessions import Sessions
 from chassis.states import FieldKeys
 
 if TYPE_CHECKING:
@@ -92,7 +91,6 @@ class Writer:
         self._keys = keys
         self._lot = ParkingLot(home)
         self._outbox = Outbox(home.database)
-        self.sessions = Sessions(home.database)
 
     def indexes(self) -> None:
         """Declare the indexes of what is written."""
@@ -140,7 +138,7 @@ class Writer:
         """
         written = False
         try:
-            with self.sessions.transaction() as session:
+            with self._home.sessions.transaction() as session:
                 result = write(session)
                 written = True
         except OperationFailure as error:

@@ -27,6 +27,7 @@ from chassis.logs import log
 from chassis.outbox import Outbox
 from chassis.parked import ParkedEvents
 from chassis.projection import Projection, projection
+from chassis.sessions import Sessions
 from chassis.timers import Timers
 from chassis.tokens import Tokens
 from chassis.transaction import Transaction
@@ -214,6 +215,7 @@ class Floor:
             handlers=service.handlers,
             database=self._client[database],
             keys=self._client[f"{database}_keys"],
+            sessions=Sessions(self._client[database]),
             network=network.read(settings.network).network,
             clock=Clock(settings.clock),
             settings=settings,

@@ -1,4 +1,4 @@
-"""Everything that one running service instance is made of; built once by chassis.run and handed to every part."""
+"""Everything that one running service instance is made of; built once by `chassis.floor` and handed to every part."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chassis.crypto import KeyRing, References
     from chassis.decision import Handlers, Network
     from chassis.secrets import Secrets
+    from chassis.sessions import Sessions
     from chassis.settings import Settings
     from chassis.spans import Spans
 
@@ -27,6 +28,7 @@ class Home:
         handlers: What it reacts to.
         database: Its own database, ``<organisation>_<service>``.
         keys: The database of its aggregates' keys.
+        sessions: The replica's store sessions, which writer and relay share, so that neither is another to the other.
         network: Who is in the network.
         clock: The one clock.
         settings: The chassis's settings.
@@ -42,6 +44,7 @@ class Home:
     handlers: Handlers
     database: Database[dict[str, Any]]
     keys: Database[dict[str, Any]]
+    sessions: Sessions
     network: Network
     clock: Clock
     settings: Settings

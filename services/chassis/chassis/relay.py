@@ -16,7 +16,6 @@ from chassis.outbox import Outbox, Page
 from chassis.parking import OUTBOX_QUEUE, Parked, ParkingLot, readable_id, tell_parked
 from chassis.publisher import Answers, Publisher, carried, content_type
 from chassis.reasons import Reason
-from chassis.sessions import Sessions
 from chassis.topology import EVENTS
 
 if TYPE_CHECKING:
@@ -58,7 +57,6 @@ class Relay:
         self._leads = leads
         self._outbox = Outbox(home.database)
         self._lot = ParkingLot(home)
-        self._sessions = Sessions(home.database)
         self._publisher: Publisher | None = None
         self._held = _Held()
         self.weather = Weather("broker")
@@ -161,7 +159,7 @@ class Relay:
             self._outbox.remove(done)
             return
         now = self._home.clock.now()
-        with self._sessions.transaction() as session:
+        with self._home.sessions.transaction() as session:
             words = self._lot.park(parked, session)
             self._lot.settle(published, now, session)
             self._outbox.add(words, now, session)

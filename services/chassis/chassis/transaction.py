@@ -186,7 +186,7 @@ class Transaction:
             except Conflict:
                 metrics.CONFLICTS.inc()
                 if count == PATIENT_TRIES:
-                    self._writer.sessions.end_others()
+                    self._home.sessions.end_others()
                 time.sleep(CONFLICT_WAIT_SECONDS * count)
         raise StoreAway(f"{CONFLICT_TRIES} writers in a row were first")
 
