@@ -46,11 +46,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreNode]:
 
 @contextmanager
 def vhost_on(node: RabbitNode) -> Iterator[str]:
-    """A virtual host with everything that deploy/network.toml asks for, the chassis's test service included."""
-    found = network.read(NETWORK).network
-    reads = dict.fromkeys(network.SERVICES, ("thing.made",))
+    """A virtual host with the exchanges and policies of deploy/network.toml; services declare their own queues."""
     name = f"test-{uuid.uuid4().hex[:8]}"
-    content = definitions.build(found, reads, vhost=name)
+    content = definitions.build(network.read(NETWORK).network, dict.fromkeys(network.SERVICES, ()), vhost=name)
     with node.client() as client:
         client.put(f"/api/vhosts/{name}").raise_for_status()
         everything = {"configure": ".*", "write": ".*", "read": ".*"}

@@ -17,7 +17,7 @@ from bench.workload import OTHER, OWN, Published
 from chassis import network
 from chassis.testing_live import Place
 from console import definitions
-from console.nodes.broker import OPERATOR, RabbitNode
+from console.nodes.broker import RabbitNode
 from console.nodes.processes import Nodes
 from console.nodes.store import StoreNode
 
@@ -44,7 +44,7 @@ class Stage:
         folder: Of this run; logs and secrets are kept there.
         broker: The broker.
         store: The store.
-        amqp: Address of the broker's virtual host.
+        amqp: Address of the broker.
         channel: The harness's own channel, in confirm mode.
         client: The harness's own client of the store.
     """
@@ -174,26 +174,19 @@ class Gate:
 def stage(folder: Path) -> Iterator[Stage]:
     """Start broker and store; both are ended at the end."""
     with Nodes() as nodes:
-        broker, store = RabbitNode(folder / "broker"), StoreNode(folder / "store")
+        broker, store = RabbitNode(folder / "broker", definitions=_definitions()), StoreNode(folder / "store")
         nodes.add(broker.stop)
         broker.start()
         nodes.add(store.stop)
         store.start()
-        uri = broker.uri(vhost=_vhost(broker))
         client = MongoClient[dict[str, Any]](store.uri, tz_aware=True)
         nodes.add(client.close)
-        connection = process.connect(uri)
+        connection = process.connect(broker.uri())
         nodes.add(connection.close)
-        yield Stage(folder, broker, store, uri, connection.channel(), client)
+        yield Stage(folder, broker, store, broker.uri(), connection.channel(), client)
 
 
-def _vhost(broker: RabbitNode) -> str:
-    name = "bench"
-    content = definitions.build(network.read(NETWORK).network, dict.fromkeys(network.SERVICES, ()), vhost=name)
-    with broker.client() as client:
-        client.put(f"/api/vhosts/{name}").raise_for_status()
-        everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        client.put(f"/api/permissions/{name}/{OPERATOR}", json=everything).raise_for_status()
-        parts = {key: content[key] for key in ("exchanges", "policies")}
-        client.post(f"/api/definitions/{name}", json=parts).raise_for_status()
-    return name
+def _definitions() -> dict[str, Any]:
+    """Exchanges and policies; queues that nobody empties would cost every event its copy."""
+    everything = definitions.build(network.read(NETWORK).network, dict.fromkeys(network.SERVICES, ()))
+    return {name: everything[name] for name in ("exchanges", "policies")}
