@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,6 @@ import kombu
 import pytest
 from amqp import Message
 from listener import Listener
-from proxy import Proxy
 from pymongo.errors import AutoReconnect
 from thing import Things
 
@@ -24,6 +24,7 @@ from chassis.duties import Duties
 from chassis.outbox import Outbox
 from chassis.publisher import NotConfirmed
 from chassis.relay import PAGES, Relay
+from chassis.testing_cable import Cable
 from chassis.testing_live import Place, Workshop, event, eventually
 from chassis.topology import EVENTS, PLAIN_ARGUMENTS, UNDELIVERABLE, UNROUTED, own_exchange
 from console.nodes.broker import OPERATOR, RabbitNode
@@ -32,14 +33,15 @@ COUNTED = "thing.counted.*.*"
 
 
 @pytest.fixture
-def proxy(place: Place) -> Iterator[Proxy]:
-    with Proxy.to(place.amqp) as made:
-        yield made
+def cable(place: Place) -> Iterator[Cable]:
+    made = Cable.to(place.amqp)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def workshop(place: Place, proxy: Proxy) -> Iterator[Workshop]:
-    made = Workshop(Things, replace(place, amqp=proxy.uri))
+def workshop(place: Place, cable: Cable) -> Iterator[Workshop]:
+    made = Workshop(Things, replace(place, amqp=cable.through(place.amqp)))
     yield made
     made.close()
 
@@ -141,33 +143,40 @@ def test_any_number_that_is_not_taken_hides_nothing_behind_it(
 
 
 def test_what_is_not_confirmed_in_time_stays_and_is_sent_again(
-    workshop: Workshop, relay: Relay, listener: Listener, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, relay: Relay, listener: Listener, cable: Cable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(workshop, [counted("a", 1)])
     relay.run_once()
     put(workshop, [counted("a", 2), counted("a", 3)])
     monkeypatch.setattr("chassis.publisher.CONFIRM_SECONDS", 0.3)
-    proxy.hold_answers()
+    cable.hang_answers()
 
     with pytest.raises(NotConfirmed):
         relay.run_once()
 
     assert waiting(workshop) == [("a", 2), ("a", 3)]
-    proxy.let_answers_pass()
+    cable.mend()
     monkeypatch.undo()
     assert (relay.run_once(), waiting(workshop)) == (1, [])
     assert heard(listener) == [("a", 1), *[("a", 2), ("a", 3)] * 2]
 
 
 def test_a_connection_that_is_cut_in_the_middle_loses_nothing_and_keeps_the_order(
-    workshop: Workshop, relay: Relay, listener: Listener, proxy: Proxy
+    workshop: Workshop, relay: Relay, listener: Listener, cable: Cable
 ) -> None:
     versions = range(1, 41)
     put(workshop, *([counted(f"t-{n}", version) for n in range(10)] for version in versions))
-    proxy.cut_after(90_000)
+    cable.hang_after(90_000)
 
-    with pytest.raises(BROKER_ERRORS):
-        relay.run_once()
+    def cut() -> None:
+        eventually(lambda: heard(listener), what="some of them")
+        cable.jolt()
+
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(cut)
+        with pytest.raises(BROKER_ERRORS):
+            relay.run_once()
+        done.result()
 
     arrived = len(heard(listener))
     while relay.run_once():

@@ -6,7 +6,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ import kombu
 import pytest
 from listener import Listener
 from process import SERVICE, client, frozen, metrics, said, settled
-from proxy import Proxy
 
 from chassis import profile
+from chassis.testing_cable import Cable
 from chassis.testing_live import Place, Publisher, Running, event, eventually, running
 from console.nodes.ports import free_port
 
@@ -151,16 +151,16 @@ def test_5_a_stop_finishes_what_runs_longer_than_a_second_and_acknowledges_it(
 def test_6_without_a_broker_it_starts_and_takes_commands_and_publishes_when_the_broker_comes(
     thing_place: Place,
 ) -> None:
-    with Proxy.to(thing_place.amqp) as proxy, Listener(thing_place.amqp, "thing.counted.#") as listener:
-        proxy.refuse()
-        service = Running(SERVICE, replace(thing_place, amqp=proxy.uri), free_port())
+    with closing(Cable.to(thing_place.amqp)) as cable, Listener(thing_place.amqp, "thing.counted.#") as listener:
+        cable.cut()
+        service = Running(SERVICE, replace(thing_place, amqp=cable.through(thing_place.amqp)), free_port())
         service.start()
         try:
             eventually(lambda: service.status("/health/live") == 200, what="live")
             with client(service) as http:
                 eventually(lambda: http.put("/v1/things/t", json={"amount": 4}).is_success, what="a command")
                 ready = http.get("/health/ready")
-            proxy.accept()
+            cable.mend()
             service.wait_ready()
 
             eventually(lambda: [e["data"] for e in listener.events()] == [{"count": 4}], what="what followed from it")

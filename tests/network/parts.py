@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 import kombu
-from cable import Cable
 
 from chassis import network
+from chassis.testing_cable import Cable
 from chassis.testing_live import Publisher, event
 from chassis.topology import EVENTS
 from console.folder import Folder
