@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from forbidden import Entry, Member, Outcome
-from parts import Parts
+from parts import Parts, example
 
 from chassis import strictjson
 from chassis.crypto import KeyRing
@@ -21,7 +20,6 @@ from chassis.testing_live import eventually
 from chassis.topology import EVENTS
 from console import parked
 
-EXAMPLES = Path(__file__).parents[2] / "deploy" / "contract" / "examples"
 HOME = "kunta"
 """To whom everybody may speak, and whose services refuse."""
 
@@ -70,7 +68,7 @@ class Forger:
 
     def event(self, name: str, data: Any = None, **changes: Any) -> dict[str, Any]:
         """An event; attributes that are changed to None are left out."""
-        known = json.loads((EXAMPLES / f"fi.viisikko.{name}.v1.json").read_text("utf-8"))
+        known = example(name)
         event = known | {
             "id": str(uuid.uuid4()),
             "source": f"urn:viisikko:{self.member.code}:register",

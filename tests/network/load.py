@@ -23,7 +23,7 @@ import pymongo
 from chaos.ledger import Ledger
 from chaos.posts import Post
 from chaos.producers import Clerk, Producer, Stream
-from parts import Parts
+from parts import Parts, example
 
 from chassis import profile, strictjson
 from chassis.batch import EFFECTS
@@ -39,9 +39,7 @@ SPEAKERS = (HOME, "seamk", "sedu", "epky")
 COPIES = (HOME, "seamk", "sedu", "verkko")
 SIGNING = "sedu"
 GUEST = "epky"
-EXAMPLE = json.loads(
-    (Path(__file__).parents[2] / "deploy/contract/examples/fi.viisikko.offering.published.v1.json").read_text()
-)["data"]
+OFFERING = example("offering.published")["data"]
 
 EVENTS_A_SECOND = 20
 """Of all speakers together: a region's busiest day many times over, and room for everything else on two cores."""
@@ -133,7 +131,7 @@ class Writer:
 
     def _offering(self, number: int, name: str, subject: str, **more: Any) -> Envelope:
         speaker = _turn(number)[0]
-        data = EXAMPLE | {"provider": speaker, "names": {"fi": self._id(number)}, "origin": None}
+        data = OFFERING | {"provider": speaker, "names": {"fi": self._id(number)}, "origin": None}
         return self._said(number, name, subject, data, to=ALL, **more)
 
     def _said(self, number: int, name: str, subject: str, data: Mapping[str, Any], **more: Any) -> Envelope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from console.reach import Reach
 from console.region import Region
 
 FILE = Path(__file__).parent / "short.toml"
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "contract" / "examples"
 
 
 class Parts:
@@ -87,6 +89,12 @@ class Box:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def example(name: str) -> dict[str, Any]:
+    """The example that partners are given of an event."""
+    event: dict[str, Any] = json.loads((EXAMPLES / f"fi.viisikko.{name}.v1.json").read_text("utf-8"))
+    return event
 
 
 def send(parts: Parts, sender: str, to: str, count: int = 1) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import httpx
 import kombu
 import pytest
 from amqp.exceptions import AccessRefused
-from parts import Parts
+from parts import Parts, example
 from typer.testing import CliRunner
 
 from chassis.decision import ALL, Classification
@@ -41,9 +40,7 @@ signs = true
 names = { fi = "Etelä-Pohjanmaan kesäyliopisto" }
 joins = "guest"
 """
-OFFERING = json.loads(
-    (Path(__file__).parents[2] / "deploy/contract/examples/fi.viisikko.offering.published.v1.json").read_text()
-)["data"]
+OFFERING = example("offering.published")["data"]
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from event_acts import EXAMPLES, PERSON, encoded
-from parts import Parts, refer
+from event_acts import PERSON, encoded
+from parts import Parts, example, refer
 from tally import Tally
 
 from chassis import strictjson
@@ -139,14 +139,14 @@ def contact_of(partner: Partner, referral: str) -> Any:
 
 def request(**changes: str) -> dict[str, Any]:
     """A referral to the school, in a fresh event."""
-    event = json.loads((EXAMPLES / "fi.viisikko.referral.requested.v1.json").read_text("utf-8"))
+    event = example("referral.requested")
     now = datetime.now(UTC).isoformat()
     return event | {"id": str(uuid.uuid4()), "subject": str(uuid.uuid4()), "time": now, "destination": SCHOOL} | changes
 
 
 def disclosed(whole: Parts, to: str) -> dict[str, Any]:
     """A person whom the home has sealed for somebody, in an event for the school."""
-    event = json.loads((EXAMPLES / "fi.viisikko.client.disclosed.v1.json").read_text("utf-8"))
+    event = example("client.disclosed")
     event |= {"id": str(uuid.uuid4()), "time": datetime.now(UTC).isoformat(), "destination": SCHOOL}
     folder = whole.region.folder
     ring = KeyRing(folder.of(HOME) / "keys.json", folder.keys)
