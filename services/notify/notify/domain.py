@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from chassis.decision import Invalid, Network, Refused, personal
+from chassis.decision import Invalid, Network, personal
 
 STAFF_ID = r"[a-z]+-[a-z0-9-]{1,60}\Z"
 """A staff id: the organisation's code and what tells its people apart."""
@@ -38,10 +38,6 @@ class Status(StrEnum):
 
 class NotAStaffId(Invalid):
     """What is to stand in the directory is no staff id."""
-
-
-class NotInDirectory(Refused):
-    """The letter's addressee does not stand in the directory of staff."""
 
 
 def checked_staff_id(text: str) -> str:
