@@ -32,6 +32,9 @@ from chassis.projection import projection
 from chassis.service import Service
 from chassis.web import Request, Stream, command, get, post
 
+UNLUCKY = 13
+"""The amount at which there is a programming error."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thing:
@@ -91,7 +94,7 @@ class TooMuch(Refused):
 
 
 def guilty(message: Message) -> str:
-    if message.data["amount"] == 13:
+    if message.data["amount"] == UNLUCKY:
         raise RuntimeError("a programming error in a key")
     return message.subject
 
@@ -139,7 +142,7 @@ def hurry(thing: Thing | None, _message: Message, _reads: Any) -> Decision[Thing
 @things.event("thing.made", ThingMade, said_by=anyone)
 def count(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
     thing = thing or Thing(owner=message.organisation)
-    if message.data["amount"] == 13:
+    if message.data["amount"] == UNLUCKY:
         raise RuntimeError("a programming error")
     thing = replace(thing, count=thing.count + message.data["amount"])
     if thing.count >= 1000:
@@ -245,7 +248,7 @@ def make(thing: Thing | None, message: Message, _reads: Any) -> Decision[Thing]:
         raise Invalid("amount: must not be 99", field="amount")
     if message.data["amount"] == 98:
         raise TooMuch("amount: is too much")
-    if message.data["amount"] == 13:
+    if message.data["amount"] == UNLUCKY:
         raise RuntimeError("secret value in a programming error")
     thing = thing or Thing(owner="kunta")
     return Decision(
