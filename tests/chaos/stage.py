@@ -16,12 +16,12 @@ from chaos.chain import First, Second
 from chaos.queues import Queues
 
 from chassis import network
+from chassis.ports import free_port
 from chassis.service import Service
 from chassis.testing_live import Place
 from console import definitions
 from console.nodes.broker import RabbitNode
 from console.nodes.mail import MailSink
-from console.nodes.ports import free_port
 from console.nodes.processes import Nodes, Process, wait_until
 from console.nodes.store import StoreNode
 from notify.service import Notify

@@ -11,8 +11,8 @@ from typing import Any
 
 from process import SERVICE, client, counts, frozen, keyed, parked, said
 
+from chassis.ports import free_port
 from chassis.testing_live import Place, Publisher, Running, event, eventually, running
-from console.nodes.ports import free_port
 
 
 def test_killed_in_the_middle_nothing_is_lost_and_nothing_applied_twice(

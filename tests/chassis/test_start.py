@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from chassis.ports import free_port
 from chassis.testing_live import Place
-from console.nodes.ports import free_port
 
 NETWORK = Path(__file__).parents[2] / "deploy" / "network.toml"
 PASSWORD = "pä ss"

@@ -18,9 +18,9 @@ from listener import Listener
 from process import SERVICE, client, frozen, metrics, said, settled
 
 from chassis import profile
+from chassis.ports import free_port
 from chassis.testing_cable import Cable
 from chassis.testing_live import Place, Publisher, Running, event, eventually, running
-from console.nodes.ports import free_port
 
 TIMEOUT = {"FLAKY_WHEN": "before", "FLAKY_TIMEOUT": "yes"}
 

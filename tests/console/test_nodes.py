@@ -17,8 +17,8 @@ import kombu
 import pymongo
 import pytest
 
+from chassis import ports
 from chassis.testing_live import eventually
-from console.nodes import ports
 from console.nodes.broker import OPERATOR, RabbitNode
 from console.nodes.mail import MailSink
 from console.nodes.processes import NotReady, Process, wait_until
@@ -248,7 +248,7 @@ def test_ports_that_are_taken_are_avoided_and_none_is_given_twice(monkeypatch: p
 
 
 def test_a_port_that_another_process_was_given_is_avoided_before_anything_listens_there() -> None:
-    asks = "from console.nodes.ports import free_port; print(free_port(), flush=True); input()"
+    asks = "from chassis.ports import free_port; print(free_port(), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", asks], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         given = int(other.stdout.readline())

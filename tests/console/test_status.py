@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from chassis.ports import free_port
 from console.folder import Folder
 from console.main import app
-from console.nodes.ports import free_port
 
 GROUP = {"count": 2, "type": "thing.made", "publisher": "seamk", "reason": "schema"}
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from chassis import metrics
+from chassis.ports import free_port
 from console.nodes.broker import RabbitNode
-from console.nodes.ports import free_port
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 RULES: list[dict[str, Any]] = [

@@ -11,12 +11,12 @@ import pytest
 from parts import Box, Parts, send
 
 from chassis import settings
+from chassis.ports import free_port
 from chassis.testing_live import eventually
 from chassis.topology import INCOMING
 from console.authority import Authority
 from console.doctor.findings import Facts, Finding
 from console.doctor.visit import mend, visit
-from console.nodes.ports import free_port
 
 CHECKS = [
     "hub reached", "TLS", "logged in", "bindings allowed", "may speak",

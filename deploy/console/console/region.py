@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 
 from chassis.decision import Network, Organisation
+from chassis.ports import free_port
 from chassis.private import write_private
 from console import change, interrupts
 from console.folder import Folder
 from console.nodes.broker import OPERATOR, RabbitNode
 from console.nodes.mail import MailSink
-from console.nodes.ports import free_port
 from console.nodes.processes import Nodes, NotReady, Process
 from console.sites import Road, Site, Sites, straight
 

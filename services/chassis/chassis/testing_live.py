@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from chassis.decision import Classification
 from chassis.floor import Floor
 from chassis.incoming import Arrival, Delivery, Order, Outcome
 from chassis.outbox import Outbox
+from chassis.ports import free_port
 from chassis.profile import Envelope
 from chassis.settings import Settings
 from chassis.tokens import ROLES, Bearer, mint
@@ -216,10 +216,7 @@ class Workshop:
 @contextmanager
 def running(service: str, place: Place, *, wait_seconds: float = 40) -> Iterator[Running]:
     """A service as a process of its own, ended at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    process = Running(service, place, port)
+    process = Running(service, place, free_port())
     process.start()
     try:
         process.wait_ready(wait_seconds)

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import httpx
 
+from chassis.ports import free_port, listens
 from console.authority import Certificate
-from console.nodes.ports import free_port, listens
 from console.nodes.processes import NotReady, Process
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Mailbox
 from aiosmtpd.smtp import Envelope, Session
 
-from console.nodes.ports import free_port, listens
+from chassis.ports import free_port, listens
 from console.nodes.processes import Process
 
 START_SECONDS = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from console.nodes.ports import free_port, listens
+from chassis.ports import free_port, listens
 from console.nodes.processes import NotReady, Process
 
 START_SECONDS = 30
