@@ -86,8 +86,10 @@ class Message:
     Attributes:
         id: The event's id, the command's mark, or the hash that names a timer or a result.
         name: ``aggregate.verb`` of an event or tell; the name of a command, timer or effect otherwise.
-        subject: The aggregate's id as its publisher names it; of a command, the path's ``id`` or an empty string.
-        data: What the handler's schema loaded; of a result, the mapping that the adapter returned.
+        subject: The aggregate's id as its publisher names it, an own client's as own id; of a command, the path's
+            ``id`` or an empty string; of a timer or a result, the id of the aggregate that asked for it.
+        data: What the handler's schema loaded; of a result, the effect's data with what the adapter returned or, where
+            it was given up, with ``error``; None for a timer.
         at: The chassis clock when the message was taken, with offset. Never the publisher's time.
         organisation: Who speaks; the own organisation for commands, timers, results and tells.
         own: The organisation that this service instance belongs to.

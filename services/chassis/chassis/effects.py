@@ -34,7 +34,6 @@ LONGEST_WAIT_SECONDS = 3600
 PROBE_SECONDS = 10
 """How often an adapter whose other end cannot be reached is tried, with one effect."""
 
-
 NEVER_ENDED = "its last try ended the process"
 """Error of an effect that has used up its tries without the last of them ending."""
 

@@ -184,8 +184,8 @@ class Result:
         aggregate: Kind of the aggregate that asked for it.
         id: Its id.
         name: The effect's name.
-        effect: Id of the effect's document, which goes away with the result.
-        data: The effect's own data, and what the adapter returned.
+        effect: Id of the effect's document, which goes away with the result unless the effect is dead.
+        data: The effect's own data, and what the adapter returned or, where it was given up, ``error``.
         failed: True where it was given up.
         trace: The span of the effect's last try, or None.
         error: Why, where it was given up; without any value.

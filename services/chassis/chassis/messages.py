@@ -94,7 +94,8 @@ def take(home: Home, incoming: Incoming, at: datetime) -> Taken:
         Ignored: Nothing here reads it.
         Unacceptable: An event breaks a rule.
         ValidationError: marshmallow's: a command's body breaks its schema.
-        Refused: A command names what it may not.
+        Refused: A handler's key refuses what it would name.
+        LookupError: Nothing here takes that command.
     """
     match incoming:
         case Arrival():

@@ -123,7 +123,9 @@ EFFECTS = _metric(
     Counter, "viisikko_effects", "Tries of effects", {"name": "the effect", "how": "done, retried, away, dead"}
 )
 EFFECTS_WAITING = _metric(Gauge, "viisikko_effects_waiting", "Effects that wait for their next try")
-EFFECTS_DEAD = _metric(Gauge, "viisikko_effects_dead", "Effects that were given up, and wait for somebody")
+EFFECTS_DEAD = _metric(
+    Gauge, "viisikko_effects_dead", "Effects that were given up or whose result was refused, and that wait for somebody"
+)
 
 # ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -118,6 +118,7 @@ class ParkedEvents:
         Raises:
             Unknown: An id is not in the lot.
             Invalid: Several ids begin as one that is given.
+            KeyReused: The request's key came with another body before.
             StoreAway: The store cannot be reached; nothing was sent.
         """
         kept = {"body": {"$ne": None}}
@@ -129,6 +130,7 @@ class ParkedEvents:
         Raises:
             Unknown: An id is not in the lot.
             Invalid: Several ids begin as one that is given.
+            KeyReused: The request's key came with another body before.
             StoreAway: The store cannot be reached; nothing was removed.
         """
         return self._act("discard", action, asker, {}, lambda *when: self._remove(action, asker, *when))

@@ -17,7 +17,8 @@ class Reason(StrEnum):
     WRONG_KEY = "wrong-key"
     """The routing key is not of four words, or contradicts the type."""
     FORGED = "forged"
-    """The source or destination contradicts the routing key, or the signature of one who signs is missing or wrong."""
+    """Source or destination contradicts the routing key, it is for another organisation, or the signature of one who
+    signs is missing or wrong."""
     NOT_YOURS = "not-yours"
     """The speaker may not say this of this aggregate."""
     SCHEMA = "schema"

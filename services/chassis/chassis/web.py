@@ -111,7 +111,7 @@ class Route(HttpRequestHandler):
 
     server = Server()
 
-    def __init__(  # noqa: PLR0913 - each but two has a default, and each is a field of the route
+    def __init__(  # noqa: PLR0913 - each but three has a default, and each is a field of the route
         self,
         method: str,
         url: str,
