@@ -79,6 +79,34 @@ def test_an_own_part_works_on_while_the_hub_is_away_and_catches_up(parts: Parts)
     theirs.close()
 
 
+def test_what_waits_at_the_hub_outlives_a_start_of_the_own_broker(parts: Parts) -> None:
+    own, many = parts.region.sites.parts["sedu"].broker, 3000
+    kept = parts.waiting("sedu", UNDELIVERABLE)
+
+    own.stop()
+    try:
+        send(parts, "epky", "sedu", many)
+    finally:
+        own.start()
+
+    eventually(lambda: parts.waiting("sedu", UNDELIVERABLE) >= kept + many, seconds=30)
+
+
+def test_a_link_that_is_taken_down_and_set_up_again_finds_what_came_meanwhile(
+    parts: Parts, boxes: dict[str, Box]
+) -> None:
+    with parts.region.sites.parts["sedu"].broker.client() as own:
+        eventually(lambda: [link["status"] for link in own.get("/api/federation-links").json()] == ["running"])
+        (upstream,) = own.get("/api/parameters/federation-upstream").json()
+        path = f"/api/parameters/federation-upstream/%2F/{upstream['name']}"
+        own.delete(path).raise_for_status()
+        meanwhile = send(parts, "epky", "sedu", 20)
+
+        own.put(path, json=upstream).raise_for_status()
+
+    eventually(lambda: boxes["sedu"].taken() == meanwhile)
+
+
 def test_nobody_speaks_in_anothers_name_on_the_own_broker(parts: Parts) -> None:
     with pytest.raises(AccessRefused):
         Publisher(parts.region.amqp("sedu")).raw(b"{}", "referral.accepted.epky.sedu")

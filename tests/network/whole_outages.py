@@ -60,4 +60,4 @@ def test_nothing_is_lost_or_applied_twice_whatever_is_away(whole: Parts, tally: 
     verdict = load.judge()
     tally.ledger(len(verdict.lost), len(verdict.twice), len(verdict.stuck))
     tally.note(f"outages: {verdict.sent:,} events and commands confirmed, each compared with the stores")
-    assert verdict.texts == []
+    assert verdict.texts == [], "\n".join(verdict.texts)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import amqp
+import httpx
 import kombu
 
 from chassis.decision import ALL, Network, Organisation
-from chassis.topology import EVENTS
+from chassis.topology import EVENTS, upstream
 from console.links import runs
+from console.nodes.broker import QUORUM_TICK_SECONDS
 from console.nodes.processes import wait_until
-from console.reconcile import Definitions, reconcile, widen
+from console.reconcile import Definitions, is_empty, reconcile, widen
 from console.sites import Site, Sites
 
 WAIT_SECONDS = 60
+FRESH_SECONDS = QUORUM_TICK_SECONDS + 1
+"""A broker's numbers are never older than this."""
 
 
 class NotChanged(ValueError):  # noqa: N818 - errors name the fact
@@ -41,7 +47,7 @@ def check(old: Network, new: Network) -> None:
         raise NotChanged("\n".join(problems))
 
 
-def brokers(sites: Sites, running: Container[str], start: Callable[[Site], None]) -> list[str]:
+def brokers(sites: Sites, running: Container[str], gone: Sequence[Site], start: Callable[[Site], None]) -> list[str]:
     """Bring every broker to the network as the sites now have it, and start the new parts; what was done.
 
     Rights grow at the hub first and shrink there last: when new parts fetch what comes for them, and when what was said
@@ -50,6 +56,7 @@ def brokers(sites: Sites, running: Container[str], start: Callable[[Site], None]
     Args:
         sites: All sites.
         running: Codes of the parts that run already.
+        gone: Those that leave; they still run.
         start: Starts a new one.
 
     Raises:
@@ -72,6 +79,7 @@ def brokers(sites: Sites, running: Container[str], start: Callable[[Site], None]
                 "what was said before has not reached the hub, which keeps the old rights: mend the link, apply again"
             )
             return [*done, *(f"{code}: {kept}" for code in late)]
+        done += [f"{site.code}: {_last(hub, site)}" for site in gone]
         return done + reconcile(hub, sites.definitions(sites.hub.code))
 
 
@@ -98,6 +106,28 @@ def drained(hub: Site, part: Site) -> bool:
             return message is not None and message.properties.get("message_id") == mark
 
         return wait_until(came, seconds=WAIT_SECONDS)
+
+
+def _last(hub: httpx.Client, part: Site) -> str:
+    return "has fetched the last that was for it" if _fetched(hub, part) else "has not fetched all that was for it"
+
+
+def _fetched(hub: httpx.Client, part: Site) -> bool:
+    """Whether a part has all that waited for it at the hub, after waiting for it; from now on nothing more is kept."""
+    queue = upstream(part.code)
+    # Its link fills the queue through an exchange of the same name and a letter.
+    for exchange in hub.get("/api/exchanges/%2F").raise_for_status().json():
+        if exchange["name"].startswith(f"{queue} "):
+            hub.delete(f"/api/exchanges/%2F/{quote(exchange['name'], safe='')}").raise_for_status()
+    path = f"/api/queues/%2F/{quote(queue, safe='')}"
+    since = time.monotonic()
+
+    def stays_empty() -> bool:
+        nonlocal since
+        since = since if is_empty(hub, path) else time.monotonic()
+        return time.monotonic() - since > FRESH_SECONDS
+
+    return wait_until(stays_empty, seconds=WAIT_SECONDS)
 
 
 def _soon(site: Site, path: str, look: Callable[[Any], bool]) -> bool:

@@ -87,6 +87,8 @@ class Links:
             "prefetch-count": PREFETCH,
             "reconnect-delay": self.reconnect_seconds,
             "max-hops": 1,
+            # A link that is changed or restarted leaves the hub's queue alone, with all that waits in it.
+            "resource-cleanup-mode": "never",
             "trust-user-id": False,
             **topology.upstream_limits(),
         }

@@ -62,12 +62,23 @@ def widen(client: httpx.Client, wanted: Definitions) -> None:
     _import(client, {**wanted, "topic_permissions": rows})
 
 
+def is_empty(client: httpx.Client, path: str) -> bool:
+    """Whether a queue holds nothing; quorum queues cannot be told to be deleted only then.
+
+    Args:
+        client: The broker's management API, as an operator.
+        path: The queue's path there.
+
+    The count is some seconds old and holds what is on its way to a consumer; the look is of now and does not.
+    """
+    if client.get(path).raise_for_status().json().get("messages", 0):
+        return False
+    look = {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 1}
+    return not client.post(f"{path}/get", json=look).raise_for_status().json()
+
+
 def _import(client: httpx.Client, wanted: Definitions) -> None:
-    # A federation link that runs deletes its queue on the hub, with all that waits there, when its upstream is set to
-    # another value. Only a rotation changes it, and cuts the link first; here what stands already is left alone.
-    there = {(one["component"], one["name"]) for one in client.get("/api/parameters").raise_for_status().json()}
-    new = [one for one in wanted.get("parameters", []) if (one["component"], one["name"]) not in there]
-    answer = client.post("/api/definitions", json={**wanted, "parameters": new})
+    answer = client.post("/api/definitions", json=wanted)
     if not answer.is_success:
         raise NotTaken(f"the broker refuses its definitions ({answer.status_code}): {answer.text[:200]}")
 
@@ -108,22 +119,11 @@ def _bindings(client: httpx.Client, wanted: Definitions) -> Iterator[str]:
 def _queues(client: httpx.Client, wanted: Definitions) -> Iterator[str]:
     for name in _gone(client, "queues", wanted, _GENERATED_QUEUE):
         path = f"/api/queues/%2F/{quote(name, safe='')}"
-        if not _is_empty(client, path):
+        if not is_empty(client, path):
             yield f"kept the queue {name}, which is not empty"
             continue
         client.delete(path).raise_for_status()
         yield f"removed the queue {name}"
-
-
-def _is_empty(client: httpx.Client, path: str) -> bool:
-    """Whether a queue holds nothing; quorum queues cannot be told to be deleted only then.
-
-    The count is some seconds old and holds what is on its way to a consumer; the look is of now and does not.
-    """
-    if client.get(path).raise_for_status().json().get("messages", 0):
-        return False
-    look = {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 1}
-    return not client.post(f"{path}/get", json=look).raise_for_status().json()
 
 
 def _exchanges(client: httpx.Client, wanted: Definitions) -> Iterator[str]:

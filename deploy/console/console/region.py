@@ -140,7 +140,7 @@ class Region:
         self.sites.change(network)
         gone = [site for code, site in before.items() if code not in self.sites.parts]
         done = [f"{site.code}: leaves, {self._last_events(site)}" for site in gone]
-        done += change.brokers(self.sites, before, lambda site: site.start(self._nodes))
+        done += change.brokers(self.sites, before, gone, lambda site: site.start(self._nodes))
         if is_new:
             self._restart_services()
         for site in gone:

@@ -8,7 +8,6 @@ when a connection is opened; those that are open stay, and a service reads its f
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,12 +20,10 @@ from chassis import rotation, topology
 from chassis.decision import Network
 from chassis.private import write_private
 from console.folder import Folder, copying, secret_in
-from console.links import Links, runs
+from console.links import Links
 from console.prepare import HUB_MANAGEMENT, MANAGEMENT
 
 TOKEN_OVERLAP = timedelta(days=1)
-CUT_SECONDS = 30
-LOOK_SECONDS = 0.2
 
 
 class NotRotated(RuntimeError):  # noqa: N818 - errors name the fact
@@ -53,36 +50,11 @@ class Broker:
         Raises:
             NotRotated: The broker cannot be reached, or refuses it.
         """
-        self._ask("PUT", path, content)
-
-    def get(self, path: str) -> list[dict[str, Any]]:
-        """What the broker lists under a path.
-
-        Raises:
-            NotRotated: The broker cannot be reached, or refuses it.
-        """
-        listed: list[dict[str, Any]] = self._ask("GET", path).json()
-        return listed
-
-    def close_connections(self, user: str) -> None:
-        """Close what a user has open; one that is gone already is none."""
-        for connection in self.get("/api/connections"):
-            if connection.get("user") == user:
-                self._ask("DELETE", f"/api/connections/{quote(connection['name'], safe='')}", gone=True)
-
-    def _ask(
-        self, method: str, path: str, content: Mapping[str, Any] | None = None, *, gone: bool = False
-    ) -> httpx.Response:
         try:
-            answer = httpx.request(
-                method, f"{self.url}{path}", json=content, auth=(self.user, self.password), timeout=30
-            )
-            if not (gone and answer.status_code == httpx.codes.NOT_FOUND):
-                answer.raise_for_status()
+            httpx.put(f"{self.url}{path}", json=content, auth=(self.user, self.password), timeout=30).raise_for_status()
         except httpx.HTTPError as error:
             why = f"the broker at {self.url} did not take it ({type(error).__name__})"
             raise NotRotated(f"{why}: see that it runs, then rotate again") from None
-        return answer
 
 
 class Rotation:
@@ -194,27 +166,10 @@ class Rotation:
             return
         links = Links(user=self._code, password=password, **self._state["links"][self._code])
         facts = self._state["doctor"][self._code]
-        self._cut_links(links.address)
         for one in links.parameters():
             self._brokers[self._code].put(f"/api/parameters/{one['component']}/%2F/{one['name']}", one)
         facts["VIISIKKO_HUB_URI"] = links.address
         self._write_state()
-
-    def _cut_links(self, address: str) -> None:
-        """See that no link runs; with the old password none opens again.
-
-        A federation link that runs while its address is changed deletes its queue on the hub, with what waits in it.
-        One that has lost its connection leaves the queue alone.
-        """
-        if self._state["doctor"][self._code]["VIISIKKO_HUB_URI"] == address:
-            return
-        deadline = time.monotonic() + CUT_SECONDS
-        while any(map(runs, self._brokers[self._code].get("/api/federation-links"))):
-            if time.monotonic() > deadline:
-                raise NotRotated(f"the link of {self._code} still runs with its old password: rotate again")
-            for user in self._users():
-                self._brokers[self._network.hub].close_connections(user)
-            time.sleep(LOOK_SECONDS)
 
     def _readdress(self, password: str) -> None:
         """Write the address with which the services, and this command, open their next connection."""

@@ -17,10 +17,8 @@ from chassis.decision import Network
 from chassis.storetime import store_time
 from console.doctor.findings import LOAD, RECREATE, Facts, Ill
 from console.links import HUB, runs
-from console.nodes.processes import wait_until
 
 SECONDS = 10
-COMES_UP_SECONDS = 15
 """Longer than a link waits before it tries again."""
 
 CLOCKS_DIFFER_SECONDS = 2
@@ -147,9 +145,6 @@ def mend(management: Management, facts: Facts, network: Network) -> list[str]:
         target = f"{kind}/{quote(stray['destination'], safe='')}/{quote(stray['properties_key'], safe='')}"
         management.client.delete(f"/api/bindings/%2F/e/{topology.INCOMING}/{target}").raise_for_status()
         done.append(f"removed the binding {stray['routing_key']} to {stray['destination']}")
-    # A link that comes up while it is restarted takes the hub's queue along, with all that is in it. So it gets time to
-    # come up by itself, which it does once nothing is refused any more.
-    wait_until(lambda: all(map(runs, management.get("/api/federation-links"))), seconds=COMES_UP_SECONDS)
     for link in management.get("/api/federation-links"):
         if link["status"] == "shutdown":
             path = f"/api/federation-links/vhost/%2F/{link['id']}/{link['node']}/restart"
