@@ -19,7 +19,6 @@ from console.doctor.findings import LOAD, RECREATE, Facts, Ill
 from console.links import HUB, runs
 
 SECONDS = 10
-"""Longer than a link waits before it tries again."""
 
 CLOCKS_DIFFER_SECONDS = 2
 UNSYNCHRONISED = 5
