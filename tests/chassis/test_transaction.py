@@ -297,7 +297,7 @@ def test_history_beyond_what_a_document_holds_is_moved_and_still_read(workshop: 
     assert [entry["version"] for entry in history] == list(range(1, 151))
     stored = workshop.floor.home.database["thing"].find_one()
     assert stored is not None
-    assert len(stored["history"]) <= 120
+    assert len(stored["history"]) <= 40
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

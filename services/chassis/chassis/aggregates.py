@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chassis.decision import Aggregate, Decision
     from chassis.messages import Taken
 
-HISTORY_KEPT = 100
+HISTORY_KEPT = 20
 """Entries of the history in the document; older ones move to a collection of their own."""
 
 HISTORY_SLACK = 20
