@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -213,9 +214,9 @@ def table(outcomes: Iterable[Outcome]) -> str:
     for what, answers in acts.items():
         for answer, by in answers.items():
             drawn.add_row(what, answer, "all kinds" if set(by) == kinds else ", ".join(by))
-    console = Console(width=160, record=True, quiet=True)
-    console.print(drawn)
-    return console.export_text()
+    text = io.StringIO()
+    Console(width=160, file=text).print(drawn)
+    return text.getvalue()
 
 
 def _short(outcome: Outcome) -> str:
