@@ -177,6 +177,16 @@ def test_the_hub_makes_and_overwrites_no_keys_of_who_keeps_its_own(at_hub: Folde
     assert at_hub.holds_keys("epky")
 
 
+def test_public_keys_that_a_guest_has_sent_stay(at_hub: Folder, network: Network) -> None:
+    (at_hub.of("epky") / "keys.json").unlink()
+    (at_hub.keys / "epky.json").write_text('{"keys": []}')
+
+    at_hub.make(network)
+
+    assert not at_hub.holds_keys("epky")
+    assert (at_hub.keys / "epky.json").read_text() == '{"keys": []}'
+
+
 def test_a_rotation_at_the_hub_leaves_the_keys_of_an_own_part_as_they_were_sent(
     at_hub: Folder, network: Network
 ) -> None:
@@ -191,7 +201,7 @@ def test_a_rotation_at_the_hub_leaves_the_keys_of_an_own_part_as_they_were_sent(
     assert (at_hub.keys / "sedu.json").read_text() == '{"keys": []}'
     assert at_hub.credentials("sedu")["password"] != password
     assert at_hub.copy_token("sedu").read_text() != copy
-    with pytest.raises(NotRotated, match="kept where its own part runs"):
+    with pytest.raises(NotRotated, match="sedu keeps its private keys itself"):
         rotation.prepare()
 
 

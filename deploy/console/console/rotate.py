@@ -82,7 +82,7 @@ class Rotation:
             NotRotated: The private keys are not kept here.
         """
         if not self._keeps_keys():
-            where = f"the private keys of {self._code} are kept where its own part runs"
+            where = f"{self._code} keeps its private keys itself"
             raise NotRotated(f"{where}: prepare the next ones there, and put the public ones into {self._folder.keys}")
         return rotation.prepare(self._own / "keys.json", self._folder.keys / f"{self._code}.json", self._code)
 
