@@ -212,7 +212,7 @@ def test_a_service_says_at_its_start_which_key_it_lacks(
     keys.write_text(json.dumps({"keys": kept}))
     read = settings.read({"chassis": Settings}, environment)
 
-    with pytest.raises(ValueError, match=rf"keys.json holds no {lacking}.*: `viisikko up` makes it"):
+    with pytest.raises(ValueError, match=rf"keys.json holds no {lacking}.*: `viisikko up`"):
         Floor(Things, read["chassis"], None)
 
 

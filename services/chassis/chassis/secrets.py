@@ -13,7 +13,7 @@ from pathlib import Path
 from chassis import rotation
 from chassis.private import write_private
 
-NEXT = "`viisikko up` makes it, or put your own there"
+NEXT = "`viisikko up`, or `prepare` in containers, makes it, or put your own there"
 
 OTHERS = 0o077
 REFERENCE_BYTES = 64
