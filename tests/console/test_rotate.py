@@ -187,6 +187,14 @@ def test_public_keys_that_a_guest_has_sent_stay(at_hub: Folder, network: Network
     assert (at_hub.keys / "epky.json").read_text() == '{"keys": []}'
 
 
+def test_a_member_gets_keys_although_public_ones_of_it_stand_there(at_hub: Folder, network: Network) -> None:
+    (at_hub.of("verkko") / "keys.json").unlink()
+
+    at_hub.make(network)
+
+    assert at_hub.holds_keys("verkko")
+
+
 def test_a_rotation_at_the_hub_leaves_the_keys_of_an_own_part_as_they_were_sent(
     at_hub: Folder, network: Network
 ) -> None:

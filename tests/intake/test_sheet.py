@@ -504,6 +504,17 @@ def test_commas_in_quoted_cells_do_not_separate_them() -> None:
     assert list(read_rows(body)) == [["kunta, tai paikka, tai kylä", "etunimi"], ["Seinäjoki", "Aino"]]
 
 
+@pytest.mark.parametrize(
+    ("head", "cells"),
+    [
+        ('"kunta, tai ""paikka"", tai kylä";"etunimi"', ['kunta, tai "paikka", tai kylä', "etunimi"]),
+        ('kunta ("),etunimi', ['kunta (")', "etunimi"]),
+    ],
+)
+def test_quotation_marks_within_a_cell_hide_no_delimiter(head: str, cells: list[str]) -> None:
+    assert list(read_rows(f"{head}\r\n".encode())) == [cells]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.lists(TEXTS, min_size=1, max_size=3), min_size=1, max_size=6), st.sampled_from([write_csv, write_xlsx])

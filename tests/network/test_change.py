@@ -61,7 +61,7 @@ def test_an_organisation_joins_as_a_guest_moves_into_its_own_part_and_leaves(cha
 
     done = become(changing)
     assert "opisto: leaves, and its last events are at the hub" in done
-    assert "opisto: has fetched the last that was for it" in done
+    assert "opisto: what waited for it at the hub lies on its own broker now, unread" in done
     with changing.region.broker.client() as hub:
         names = [user["name"] for user in hub.get("/api/users").json()]
         queues = [queue["name"] for queue in hub.get("/api/queues").json()]

@@ -74,12 +74,12 @@ def brokers(sites: Sites, running: Container[str], gone: Sequence[Site], start: 
                 start(site)
                 fetches = _soon(site, "/api/federation-links", lambda links: any(map(runs, links)))
                 done.append(f"{code}: its own part runs{'' if fetches else ', and does not fetch from the hub yet'}")
+        done += [f"{site.code}: {_last(hub, site)}" for site in gone]
         if late:
             kept = (
                 "what was said before has not reached the hub, which keeps the old rights: mend the link, apply again"
             )
             return [*done, *(f"{code}: {kept}" for code in late)]
-        done += [f"{site.code}: {_last(hub, site)}" for site in gone]
         return done + reconcile(hub, sites.definitions(sites.hub.code))
 
 
@@ -109,7 +109,9 @@ def drained(hub: Site, part: Site) -> bool:
 
 
 def _last(hub: httpx.Client, part: Site) -> str:
-    return "has fetched the last that was for it" if _fetched(hub, part) else "has not fetched all that was for it"
+    if _fetched(hub, part):
+        return "what waited for it at the hub lies on its own broker now, unread"
+    return "has not fetched all that waits for it at the hub"
 
 
 def _fetched(hub: httpx.Client, part: Site) -> bool:
@@ -124,7 +126,9 @@ def _fetched(hub: httpx.Client, part: Site) -> bool:
 
     def stays_empty() -> bool:
         nonlocal since
-        since = since if is_empty(hub, path) else time.monotonic()
+        # Where its link has never run, or not for long, there is no queue.
+        absent = hub.get(path).status_code == httpx.codes.NOT_FOUND
+        since = since if absent or is_empty(hub, path) else time.monotonic()
         return time.monotonic() - since > FRESH_SECONDS
 
     return wait_until(stays_empty, seconds=WAIT_SECONDS)

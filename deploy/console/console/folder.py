@@ -93,15 +93,15 @@ class Folder:
         Args:
             network: Who is in the network.
             elsewhere: Organisations whose keys are made and kept in a folder of their own. Their public keys here are
-                what they have sent, and stay as they are; so do those of anybody of whom no private ones are kept here.
+                what they have sent, and stay as they are; so do those of a guest of whom no private ones are kept here.
 
         Returns:
             Organisation → its password on the broker.
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         passwords = {}
-        for code in network.organisations:
-            if code not in elsewhere and not self._keeps_its_own(code):
+        for code, organisation in network.organisations.items():
+            if code not in elsewhere and not (organisation.joins == "guest" and self._has_sent_keys(code)):
                 kept.make(self.of(code), self.keys, code)
             passwords[code] = self.credentials(code)["password"]
         for code in copying(network):
@@ -113,7 +113,7 @@ class Folder:
         """Whether an organisation's private keys are kept here, and not in a folder elsewhere."""
         return (self.of(organisation) / "keys.json").exists()
 
-    def _keeps_its_own(self, organisation: str) -> bool:
+    def _has_sent_keys(self, organisation: str) -> bool:
         return (self.keys / f"{organisation}.json").exists() and not self.holds_keys(organisation)
 
     def copy_token(self, organisation: str) -> Path:

@@ -27,7 +27,7 @@ TOKEN_OVERLAP = timedelta(days=1)
 
 
 class NotRotated(RuntimeError):  # noqa: N818 - errors name the fact
-    """A broker did not take a new password; the text says the next step."""
+    """Something was not renewed; the text says why, and the next step."""
 
 
 @dataclass(frozen=True, slots=True)

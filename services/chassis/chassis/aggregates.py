@@ -40,7 +40,7 @@ def history_collection(aggregate: str) -> str:
 def taken_apart(raw: Mapping[str, Any]) -> dict[str, Any]:
     """A document of which all is decoded but the entries of its history, which are only written again.
 
-    A hundred of them take four times the memory when they are decoded, and most of the time that a document takes.
+    They take four times the memory when they are decoded, and most of the time that a document takes.
     """
     return {n: bson.decode(v.raw, _DECODED) if isinstance(v, RawBSONDocument) else v for n, v in raw.items()}
 

@@ -49,8 +49,9 @@ def listens(port: int) -> bool:
 
 def _is_reserved_for_us(port: int) -> bool:
     # A lock on the byte at the port's number; the system frees it when the process ends, however it ends.
+    reservations = _reservations()
     try:
-        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        fcntl.lockf(reservations, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except (BlockingIOError, PermissionError):
         return False
     return True

@@ -80,6 +80,9 @@ class Cable:
     def close(self) -> None:
         """Take the cable away."""
         self.cut()
+        with suppress(OSError):
+            # Closing alone does not wake who waits for the next connection.
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _carry_on(self) -> None:

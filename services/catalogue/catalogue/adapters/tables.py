@@ -21,7 +21,8 @@ MAX_COLUMNS = 200
 MAX_CELL = 10_000
 
 DELIMITERS = ";,\t|"
-_QUOTED = re.compile(r'"[^"]*("|\Z)')
+# Elsewhere than where a cell begins, a quotation mark is a character like others.
+_QUOTED = re.compile(r'(?<![^;,\t|])"(?:[^"]|"")*("|\Z)')
 
 EXPECTED = "body: expected a table as CSV (UTF-8 or Windows-1252) or XLSX"
 
