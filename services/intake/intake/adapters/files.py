@@ -37,8 +37,9 @@ _FORMULA = ("=", "@", "+", "-", "\t", "\r")
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"})
 # What XML forbids and no text needs; XLSX cannot even hold it.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-# Elsewhere than where a cell begins, a quotation mark is a character like others.
-_QUOTED = re.compile(r'(?<![^;,\t|])"(?:[^"]|"")*("|\Z)')
+# Elsewhere than where a cell begins, a quotation mark is a character like others. Possessive, since what could be tried
+# anew would be remembered: hundreds of MiB for the largest file.
+_QUOTED = re.compile(r'(?<![^;,\t|])"(?:[^"]++|"")*+("|\Z)')
 _PHONE = re.compile(r"[+-][\d\s()./-]*\d[\d\s()./-]*")
 _UNREADABLE = "The file is no spreadsheet that can be read: save it anew as XLSX or CSV."
 
