@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import openpyxl
@@ -21,9 +21,6 @@ MAX_COLUMNS = 200
 MAX_CELL = 10_000
 
 DELIMITERS = ";,\t|"
-# Elsewhere than where a cell begins, a quotation mark is a character like others. Possessive, since what could be tried
-# anew would be remembered: hundreds of MiB for the largest file.
-_QUOTED = re.compile(r'(?<![^;,\t|])"(?:[^"]++|"")*+("|\Z)')
 
 EXPECTED = "body: expected a table as CSV (UTF-8 or Windows-1252) or XLSX"
 
@@ -69,19 +66,24 @@ def _csv(body: bytes) -> Iterator[Sequence[object]]:
     text = _text(body)
     if "\0" in text:
         raise Unreadable(EXPECTED, field="body")
-    head, _, rest = text.lstrip("\r\n").partition("\n")
-    named = ""
-    if head.startswith("sep="):
+    begun, named = text.lstrip("\r\n"), ""
+    if begun.startswith("sep="):
         # Excel's own hint, a line that a spreadsheet does not show; one that names nothing usable is left aside.
-        text, named = rest, head[4:5]
-        head = rest.partition("\n")[0]
-    # What stands in quotation marks, which may be left open until a later line, separates nothing.
-    unquoted = _QUOTED.sub("", head)
-    delimiter = named if named and named in DELIMITERS else max(DELIMITERS, key=unquoted.count)
+        hint, _, text = begun.partition("\n")
+        begun, named = text, hint[4:5]
+    delimiter = named if named and named in DELIMITERS else max(DELIMITERS, key=partial(_cells, begun))
     try:
         yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     except csv.Error:
         raise Unreadable(EXPECTED, field="body") from None
+
+
+def _cells(text: str, delimiter: str) -> int:
+    """How many cells a table begins with where this separates them; 0 where it cannot be read so."""
+    try:
+        return len(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), ()))
+    except csv.Error:
+        return 0
 
 
 def _text(body: bytes) -> str:

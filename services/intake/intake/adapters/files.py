@@ -12,6 +12,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from openpyxl import Workbook, load_workbook
@@ -37,9 +38,6 @@ _FORMULA = ("=", "@", "+", "-", "\t", "\r")
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"})
 # What XML forbids and no text needs; XLSX cannot even hold it.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-# Elsewhere than where a cell begins, a quotation mark is a character like others. Possessive, since what could be tried
-# anew would be remembered: hundreds of MiB for the largest file.
-_QUOTED = re.compile(r'(?<![^;,\t|])"(?:[^"]++|"")*+("|\Z)')
 _PHONE = re.compile(r"[+-][\d\s()./-]*\d[\d\s()./-]*")
 _UNREADABLE = "The file is no spreadsheet that can be read: save it anew as XLSX or CSV."
 
@@ -131,9 +129,7 @@ def _clean(text: str, row: int) -> str:
 
 def _csv(body: bytes) -> Iterator[list[str]]:
     text = _decoded(body)
-    # What stands in quotation marks, which may be left open until a later line, separates nothing.
-    first = _QUOTED.sub("", text.partition("\n")[0])
-    delimiter = max(";,\t", key=first.count)
+    delimiter = max(";,\t", key=partial(_cells, text))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
@@ -142,6 +138,14 @@ def _csv(body: bytes) -> Iterator[list[str]]:
         raise NotASheet(
             f"Line {reader.line_num} is no CSV: a quotation mark is open or a cell is too long; save the file anew."
         ) from None
+
+
+def _cells(text: str, delimiter: str) -> int:
+    """How many cells a table begins with where this separates them; 0 where it cannot be read so."""
+    try:
+        return len(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), ()))
+    except csv.Error:
+        return 0
 
 
 def _decoded(body: bytes) -> str:
