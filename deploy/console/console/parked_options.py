@@ -66,23 +66,49 @@ class Meant:
         return {name: value for name, value in given.items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Meant):
+    """What is to be done something with, and how; each field is the option of its name."""
+
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of entries, or at least 8 characters of each.")
+    ] = None
+    everything: Annotated[bool, typer.Option("--all", help="Everything, where nothing else says what is meant.")] = (
+        False
+    )
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and change nothing.")] = False
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="So many at the most, the oldest first.")] = None
+
+    def body(self) -> dict[str, Any]:
+        """What is meant, as the services' HTTP takes it.
+
+        Raises:
+            NothingMeant: Nothing says it, or all is said beside a filter.
+            WrongAge: An age is none.
+        """
+        from console import parked  # noqa: PLC0415 - see above
+
+        return parked.wanted(self.ids or [], self.filters(), everything=self.everything)
+
+
 def with_meant(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose parameter ``meant`` typer sees as the options of `Meant`."""
-    names = [field.name for field in fields(Meant)]
+    """A command whose parameter ``meant``, a `Meant` or `Request`, typer sees as the options of its fields."""
+    parameters = inspect.signature(command, eval_str=True).parameters
+    kind = parameters["meant"].annotation
+    names = [field.name for field in fields(kind)]
 
     @wraps(command)
     def run(**given: Any) -> None:
-        command(meant=Meant(**{name: given.pop(name) for name in names}), **given)
+        command(meant=kind(**{name: given.pop(name) for name in names}), **given)
 
-    parameters = inspect.signature(command, eval_str=True).parameters.values()
-    shown = [_keyword(p.name, p.default, p.annotation) for p in parameters if p.name != "meant"]
-    run.__dict__["__signature__"] = inspect.Signature([*_options(), *shown])
+    shown = [_keyword(p.name, p.default, p.annotation) for p in parameters.values() if p.name != "meant"]
+    run.__dict__["__signature__"] = inspect.Signature([*_options(kind), *shown])
     return run
 
 
-def _options() -> Sequence[inspect.Parameter]:
-    kinds = get_type_hints(Meant, include_extras=True)
-    return [_keyword(field.name, field.default, kinds[field.name]) for field in fields(Meant)]
+def _options(kind: type[Meant]) -> Sequence[inspect.Parameter]:
+    kinds = get_type_hints(kind, include_extras=True)
+    return [_keyword(field.name, field.default, kinds[field.name]) for field in fields(kind)]
 
 
 def _keyword(name: str, default: object, annotation: object) -> inspect.Parameter:

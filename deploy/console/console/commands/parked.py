@@ -9,19 +9,13 @@ import typer
 from console.commands.options import DEFAULT_FOLDER, FolderOption, JsonOption
 from console.commands.reached import reach
 from console.commands.told import err, out, told, write_json
-from console.parked_options import InOption, Meant, ServiceOption, with_meant
+from console.parked_options import InOption, Meant, Request, ServiceOption, with_meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from console.parked import Lot
-
-IdsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of entries, or at least 8 characters of each.")
-]
-AllOption = Annotated[bool, typer.Option("--all", help="Everything, where nothing else says what is meant.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and change nothing.")]
-AtMostOption = Annotated[int | None, typer.Option("--limit", min=1, help="So many at the most, the oldest first.")]
 
 app = typer.Typer(no_args_is_help=True, help="Events that could not be taken: the parking lots of the services.")
 
@@ -67,70 +61,48 @@ def show_parked(
 
 @app.command("replay")
 @with_meant
-def replay_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
-    meant: Meant,
-    ids: IdsArgument = None,
-    everything: AllOption = False,
-    dry_run: DryRunOption = False,
+def replay_parked(
+    meant: Request,
     rate: Annotated[
         int | None, typer.Option("--rate", min=1, help="So many in a second; a service's own limit stays.")
     ] = None,
-    limit: AtMostOption = None,
     as_json: JsonOption = False,
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
     """Let services take parked events after all, and try dead effects anew; what fails again is parked again."""
-    with told():
-        from console import parked as lots
-
-        request = lots.wanted(ids or [], meant.filters(), everything=everything)
-        request |= {"perSecond": rate} if rate else {}
-        act = _plan_parked if dry_run else _act_on_parked
-        act(meant.lots(reach(folder)), "replay", request, limit, as_json=as_json)
+    _do("replay", meant, {"perSecond": rate} if rate else {}, folder, as_json=as_json)
 
 
 @app.command("discard")
 @with_meant
-def discard_parked(  # noqa: PLR0913, PLR0917 - the options of a command, which are given by name
-    meant: Meant,
-    ids: IdsArgument = None,
-    everything: AllOption = False,
-    dry_run: DryRunOption = False,
-    limit: AtMostOption = None,
-    as_json: JsonOption = False,
-    folder: FolderOption = DEFAULT_FOLDER,
-) -> None:
+def discard_parked(meant: Request, as_json: JsonOption = False, folder: FolderOption = DEFAULT_FOLDER) -> None:
     """Throw parked events away for good; only their lines in the audit stay. Try it with --dry-run first."""
+    _do("discard", meant, {}, folder, as_json=as_json)
+
+
+def _do(what: str, meant: Request, more: dict[str, Any], folder: Path, *, as_json: bool) -> None:
     with told():
         from console import parked as lots
+        from console.parked_tables import of_done, of_plan
 
-        request = lots.wanted(ids or [], meant.filters(), everything=everything)
-        act = _plan_parked if dry_run else _act_on_parked
-        act(meant.lots(reach(folder)), "discard", request, limit, as_json=as_json)
-
-
-def _plan_parked(
-    found: Sequence[Lot], what: str, request: dict[str, Any], _limit: int | None, *, as_json: bool
-) -> None:
-    from console import parked as lots
-    from console.parked_tables import of_plan
-
-    planned = lots.plan(found, what, request)
-    _print_result(planned, of_plan(what, planned), as_json=as_json)
+        request = meant.body() | more
+        found = meant.lots(reach(folder))
+        if meant.dry_run:
+            planned = lots.plan(found, what, request)
+            _print_result(planned, of_plan(what, planned), as_json=as_json)
+        else:
+            done = _acted(found, what, request, meant.limit)
+            _print_result(done, of_done(what, done), as_json=as_json)
 
 
-def _act_on_parked(
-    found: Sequence[Lot], what: str, request: dict[str, Any], limit: int | None, *, as_json: bool
-) -> None:
+def _acted(found: Sequence[Lot], what: str, request: dict[str, Any], limit: int | None) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from console import parked as lots
-    from console.parked_tables import of_done
 
     with err.status(what) as progress:
         told = lambda lot, count: progress.update(f"{what}: {lot} {count:,}")  # noqa: E731 - named where it is used
-        done = [asdict(one) for one in lots.act(found, what, request, limit=limit, say=told)]
-    _print_result(done, of_done(what, done), as_json=as_json)
+        return [asdict(one) for one in lots.act(found, what, request, limit=limit, say=told)]
 
 
 def _print_result(result: list[dict[str, Any]], lines: Iterator[Any], *, as_json: bool) -> None:
