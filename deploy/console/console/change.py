@@ -126,9 +126,7 @@ def _fetched(hub: httpx.Client, part: Site) -> bool:
 
     def stays_empty() -> bool:
         nonlocal since
-        # Where its link has never run, or not for long, there is no queue.
-        absent = hub.get(path).status_code == httpx.codes.NOT_FOUND
-        since = since if absent or is_empty(hub, path) else time.monotonic()
+        since = since if is_empty(hub, path) else time.monotonic()
         return time.monotonic() - since > FRESH_SECONDS
 
     return wait_until(stays_empty, seconds=WAIT_SECONDS)

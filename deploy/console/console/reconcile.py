@@ -63,7 +63,7 @@ def widen(client: httpx.Client, wanted: Definitions) -> None:
 
 
 def is_empty(client: httpx.Client, path: str) -> bool:
-    """Whether a queue holds nothing; quorum queues cannot be told to be deleted only then.
+    """Whether a queue holds nothing, or is none; quorum queues cannot be told to be deleted only then.
 
     Args:
         client: The broker's management API, as an operator.
@@ -71,7 +71,10 @@ def is_empty(client: httpx.Client, path: str) -> bool:
 
     The count is some seconds old and holds what is on its way to a consumer; the look is of now and does not.
     """
-    if client.get(path).raise_for_status().json().get("messages", 0):
+    found = client.get(path)
+    if found.status_code == httpx.codes.NOT_FOUND:
+        return True
+    if found.raise_for_status().json().get("messages", 0):
         return False
     look = {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 1}
     return not client.post(f"{path}/get", json=look).raise_for_status().json()
