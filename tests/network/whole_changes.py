@@ -51,6 +51,7 @@ def test_nothing_is_lost_while_an_organisation_joins_others_rotate_and_it_leaves
     for code in ("sedu", "seamk", "epky", "kunta"):
         rotate(whole, code)
     for cable in whole.cables.values():
+        # A password that a link does not have would only be missed at its next connection.
         cable.jolt()
     done = become(whole, before)
 
